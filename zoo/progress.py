@@ -1,0 +1,23 @@
+"""Progress bars: one line per long piece of work, quiet enough for a log file."""
+
+from __future__ import annotations
+
+import sys
+
+from tqdm import tqdm
+
+
+def bar(description: str, total: int | None, *, unit: str = "step", initial: int = 0) -> tqdm:
+    """Return a tqdm bar that shows elapsed time, time left and whatever `set_postfix` gives it.
+
+    On a terminal it refreshes at once; in a log file it writes a line every 20 seconds.
+    """
+    return tqdm(
+        total=total,
+        desc=description,
+        unit=unit,
+        initial=initial,
+        mininterval=0.2 if sys.stderr.isatty() else 20,
+        dynamic_ncols=True,
+        leave=True,
+    )
