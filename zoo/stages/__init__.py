@@ -1,0 +1,1 @@
+"""The stages: one file each, published folders in, one published folder out."""
