@@ -1,0 +1,85 @@
+"""The six registries of the zoo, one per kind of component. Light: imports no component."""
+
+from __future__ import annotations
+
+from registry import Registry, UnknownComponent, did_you_mean
+from registry.plugins import plugin_source
+from registry.static import marks
+
+#: Kind (singular, as in code) -> its registry.
+REGISTRIES: dict[str, Registry] = {}
+
+_TOKENS = {"n_tokens": "number of tokens", "embed_dim": "token width"}
+
+ENCODERS = Registry(
+    "encoder",
+    "zoo.encoders",
+    "zoo.encoders",
+    supplied={
+        "n_chans": "number of EEG channels",
+        "n_times": "samples per trial",
+        "sfreq": "samples per second",
+        "n_subjects": "subjects in the data set",
+        "ch_names": "channel names",
+        "ch_pos": "channel positions in metres",
+    },
+    family=REGISTRIES,
+)
+OBJECTIVES = Registry(
+    "objective",
+    "zoo.objectives",
+    "zoo.objectives",
+    supplied={**_TOKENS, "n_outputs": "number of classes"},
+    family=REGISTRIES,
+)
+CONDITIONERS = Registry(
+    "conditioner",
+    "zoo.conditioners",
+    "zoo.conditioners",
+    supplied={**_TOKENS, "pipeline": "PipelineInfo of the denoiser"},
+    family=REGISTRIES,
+)
+PIPELINES = Registry("pipeline", "zoo.pipelines", "zoo.pipelines", family=REGISTRIES)
+DATASETS = Registry("dataset", "zoo.datasets", "zoo.datasets", family=REGISTRIES)
+METRICS = Registry("metric", "zoo.metrics", "zoo.metrics", family=REGISTRIES)
+
+
+def registry_of(kind: str) -> Registry:
+    """Return the registry of `kind`, in singular or plural.
+
+    Raises
+    ------
+    UnknownComponent
+        There is no such kind.
+    """
+    singular = kind[:-1] if kind.endswith("s") else kind
+    if singular not in REGISTRIES:
+        raise UnknownComponent(
+            f"unknown kind {kind!r}. {did_you_mean(singular, REGISTRIES)}"
+            f"Known kinds: {', '.join(REGISTRIES)}"
+        )
+    return REGISTRIES[singular]
+
+
+def add_plugin(plugin: str) -> None:
+    """Register the components of a file or module given as ``--plugin``.
+
+    One file is one component; its name is the file's stem. Nothing is imported.
+
+    Raises
+    ------
+    UnknownComponent
+        The file marks no component, several, or one of an unknown kind.
+    ComponentError
+        There is no such file or module.
+    """
+    source = plugin_source(plugin)
+    assert source.path is not None
+    found = marks(source.path, source.shown)
+    if len(found) != 1:
+        classes = f" ({', '.join(name for _, name in found)})" if found else ""
+        raise UnknownComponent(
+            f"{source.shown} must mark exactly one component with @component, "
+            f"found {len(found)}{classes}"
+        )
+    registry_of(found[0][0]).add_plugin(source)
