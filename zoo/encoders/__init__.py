@@ -1,0 +1,1 @@
+"""Encoders: EEG to tokens. Each file without a leading underscore is one encoder."""

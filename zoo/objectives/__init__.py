@@ -1,0 +1,1 @@
+"""Objectives: head and loss of encoder training. Each file is one objective."""
