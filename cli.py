@@ -1,0 +1,382 @@
+"""The command line `zoo`: every command parses, calls the package, prints. No heavy imports here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from registry import UserError
+
+if TYPE_CHECKING:
+    from zoo.recipe import Recipe
+
+F = TypeVar("F", bound=Callable[..., Any])
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class ZooCommand(click.Command):
+    """A command with ``--debug``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        text = "Show the traceback of an error."
+        self.params.append(click.Option(["--debug"], is_flag=True, expose_value=False, help=text))
+
+
+class ZooGroup(click.Group):
+    """Prints what the user did wrong without a traceback and exits with 2."""
+
+    command_class = ZooCommand
+
+    def main(self, args: list[str] | None = None, *rest: Any, **kwargs: Any) -> Any:
+        """Run a command; 0 done, 1 some cell failed, 2 the request was wrong."""
+        given = sys.argv[1:] if args is None else list(args)
+        try:
+            return super().main(given, *rest, **kwargs)
+        except UserError as error:
+            if "--debug" in given:
+                raise
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(2)
+
+
+def _add_plugins(_context: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> None:
+    from zoo.registries import add_plugin
+
+    for plugin in value:
+        add_plugin(plugin)
+
+
+plugin_option = click.option(
+    "--plugin",
+    multiple=True,
+    metavar="FILE_OR_MODULE",
+    is_eager=True,
+    expose_value=False,
+    callback=_add_plugins,
+    help="Also know the component in this file or module (its name is the file's). Repeatable.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+store_option = click.option(
+    "--store",
+    type=FOLDER,
+    help="Where finished stages are kept [default: $ZOO_STORE, else your cache folder].",
+)
+
+
+def recipe_options(command: F) -> F:
+    """Add the argument RECIPE and the options that run, plan and validate share."""
+    options = [
+        click.argument("recipe"),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="PATH=VALUE",
+            help="Change the recipe, e.g. --set encoder=eegnet --set encoder.train.lr=3e-4.",
+        ),
+        click.option(
+            "--scale",
+            type=click.Choice(["auto", "full"]),
+            default="auto",
+            show_default=True,
+            help="full: no stand-ins; says what is missing and where to get it.",
+        ),
+        click.option("--data-root", type=FOLDER, help="Your recordings, instead of simulated EEG."),
+        click.option("--image-root", type=FOLDER, help="The pictures shown, if kept elsewhere."),
+        click.option(
+            "--weights-root", type=FOLDER, help="Denoiser weights (a diffusers folder, or above)."
+        ),
+        store_option,
+        click.option(
+            "--out",
+            type=FOLDER,
+            default=Path("runs"),
+            show_default=True,
+            help="Run folders are made in here.",
+        ),
+        plugin_option,
+        click.option("--threads", type=click.IntRange(1), help="CPU threads."),
+        click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 …"),
+        json_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _load(request: dict[str, Any]) -> Recipe:
+    from zoo.recipe import load_recipe
+
+    return load_recipe(
+        request["recipe"],
+        overrides=request["overrides"],
+        scale=request["scale"],
+        data_root=request["data_root"],
+        weights_root=request["weights_root"],
+    )
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@click.group(cls=ZooGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="eegzoo", prog_name="zoo")
+def main() -> None:
+    """Draw what a person saw from their EEG, and measure how well.
+
+    A recipe (YAML) names one component of each kind; `zoo run` trains the encoder, teaches
+    Stable Diffusion to listen to it, draws, scores, and writes a report. Without data or weights
+    of your own it uses simulated EEG and a small diffusion model that ships.
+
+    \b
+    zoo run paper                             the paper, from start to report
+    zoo run paper --set conditioner=linear    the same with one part changed
+    zoo list                                  which parts there are
+    zoo show encoders eegnet                  what one of them is and takes
+    zoo new encoder my_net                    begin your own
+
+    Exit codes: 0 done, 1 some cell failed, 2 the request was wrong.
+    """
+
+
+@main.command("list")
+@click.argument("kind", required=False)
+@click.argument("pattern", default="*")
+@plugin_option
+@json_option
+def list_command(kind: str | None, pattern: str, as_json: bool) -> None:
+    """List the components, one line each.
+
+    KIND is encoder, objective, conditioner, pipeline, dataset or metric (or its plural);
+    PATTERN is a shell pattern. Nothing is imported: this takes a fraction of a second.
+
+    \b
+    zoo list
+    zoo list encoders "eeg*"
+    zoo list metrics --json
+    """
+    from zoo.listing import list_json, list_text
+
+    if as_json:
+        _print_json(list_json(kind, pattern))
+    else:
+        click.echo(list_text(kind, pattern))
+
+
+@main.command()
+@click.argument("kind")
+@click.argument("name")
+@click.option("--n-chans", default=128, show_default=True, help="EEG channels.")
+@click.option("--n-times", default=440, show_default=True, help="Samples per trial.")
+@click.option("--sfreq", default=1000.0, show_default=True, help="Samples per second.")
+@click.option("--n-outputs", default=40, show_default=True, help="Classes of the objective.")
+@plugin_option
+@json_option
+def show(
+    kind: str,
+    name: str,
+    n_chans: int,
+    n_times: int,
+    sfreq: float,
+    n_outputs: int,
+    as_json: bool,
+) -> None:
+    """Say what a component is, what it takes, where it comes from.
+
+    Encoders are also built, at the geometry that the options state, to count their parameters.
+
+    \b
+    zoo show encoders eegnet
+    zoo show encoders eegnet --n-chans 63 --n-times 250 --sfreq 250
+    zoo show metric accuracy --json
+    """
+    from zoo.listing import show_json, show_text
+
+    geometry = {"n_chans": n_chans, "n_times": n_times, "sfreq": sfreq}
+    facts = show_json(kind, name, geometry, n_outputs)
+    if as_json:
+        _print_json(facts)
+    else:
+        click.echo(show_text(facts))
+
+
+@main.command()
+@click.argument("kind")
+@click.argument("name")
+@click.option("--to", type=FOLDER, help="Write the file into this folder.")
+def new(kind: str, name: str, to: Path | None) -> None:
+    """Write the file of a new component that already works, for you to change.
+
+    In a checkout it lands in its place (zoo/encoders/NAME.py) and is listed at once; elsewhere
+    in the current folder, to be used with --plugin.
+
+    \b
+    zoo new encoder my_net
+    zoo new metric my_score --to my_project
+    """
+    from zoo.templates import write_template
+
+    path, advice = write_template(kind, name, to)
+    click.echo(f"wrote {path}\n{advice}")
+
+
+@main.command()
+@click.option("--deep", is_flag=True, help="Also build everything tiny and push one batch through.")
+@recipe_options
+def validate(deep: bool, as_json: bool, **request: Any) -> None:
+    """Check a recipe: every mistake at once, with line and suggestion; nothing runs.
+
+    RECIPE is a file or the name of a recipe that ships ("paper").
+
+    \b
+    zoo validate my.yaml
+    zoo validate my.yaml --set encoder=eegnet --deep
+    """
+    recipe = _load(request)
+    if deep:
+        from zoo.recipe.validate import deep_check
+
+        deep_check(recipe)
+    facts = {
+        "valid": True,
+        "recipe": recipe.name,
+        "cells": len(recipe.cells),
+        "scale": recipe.scale,
+        "data": recipe.data,
+        "weights": recipe.weights,
+        "stand_ins": list(recipe.stand_ins),
+        "deep": deep,
+    }
+    if as_json:
+        _print_json(facts)
+        return
+    click.echo(
+        f"{recipe.name} is valid{' (built and tried tiny)' if deep else ''}: "
+        f"{len(recipe.cells)} cell{'s' if len(recipe.cells) != 1 else ''}, "
+        f"{recipe.data} data, {recipe.weights} weights"
+    )
+    for stand_in in recipe.stand_ins:
+        click.echo(f"  {stand_in}")
+
+
+@main.command()
+@recipe_options
+def plan(as_json: bool, **request: Any) -> None:
+    """Show what a recipe would run and what the store already holds; nothing runs.
+
+    \b
+    zoo plan paper --set conditioner=lora
+    zoo plan my.yaml --json
+    """
+    from zoo.engine.plan import plan as make_plan
+    from zoo.engine.roots import Roots
+    from zoo.engine.store import Store
+    from zoo.listing import plan_text
+
+    roots = Roots.resolve(request["data_root"], request["image_root"], request["weights_root"])
+    planned = make_plan(_load(request), roots, Store(request["store"])).to_json()
+    if as_json:
+        _print_json(planned)
+    else:
+        click.echo(plan_text(planned))
+
+
+@main.command()
+@recipe_options
+def run(as_json: bool, **request: Any) -> None:
+    """Run a recipe and write a run folder with figures, pictures and report.html.
+
+    RECIPE is a file or the name of a recipe that ships ("paper"). Stages that the store already
+    holds are not run again; after an interruption the same command goes on where it was.
+
+    \b
+    zoo run paper
+    zoo run paper --set encoder=eegnet --set seed=1
+    zoo run n170 --data-root /path/to/bids
+    """
+    from zoo.listing import results_text
+
+    recipe = _load(request)
+    from zoo.engine.run import run as run_recipe
+
+    names = ("data_root", "image_root", "weights_root", "store", "out", "device", "threads")
+    try:
+        result = run_recipe(recipe, **{name: request[name] for name in names})
+    except KeyboardInterrupt:
+        click.echo("\nstopped; the same command goes on where it was", err=True)
+        sys.exit(130)
+    results = json.loads((result.folder / "results.json").read_text("utf-8"))
+    if as_json:
+        _print_json({"folder": str(result.folder), "failed": result.failed, **results})
+    else:
+        click.echo(results_text(results))
+        click.echo(result.folder / "report.html")
+    if result.failed:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--prune", is_flag=True, help="Remove leftovers and what was not used for long.")
+@click.option(
+    "--unused-days", default=30.0, show_default=True, help="With --prune: how long is long."
+)
+@store_option
+@json_option
+def status(prune: bool, unused_days: float, store: Path | None, as_json: bool) -> None:
+    """Show what the store holds; with --prune make room.
+
+    \b
+    zoo status
+    zoo status --prune --unused-days 7
+    """
+    from zoo.engine.store import Store
+    from zoo.listing import status_json, status_text
+
+    opened = Store(store)
+    pruned = opened.prune(unused_days) if prune else None
+    facts = status_json(opened, pruned)
+    if as_json:
+        _print_json(facts)
+    else:
+        click.echo(status_text(facts))
+
+
+@main.command()
+@click.argument("run_folder", metavar="RUN", type=FOLDER)
+def report(run_folder: Path) -> None:
+    """Write report.html of a run folder again, from what the folder holds.
+
+    \b
+    zoo report runs/latest
+    """
+    if not (run_folder / "results.json").is_file():
+        raise UserError(f"{run_folder} is not a run folder: it has no results.json")
+    from zoo.report import write_report
+
+    click.echo(write_report(run_folder))
+
+
+@main.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit 2 if a page is out of date.")
+@click.option("--to", type=FOLDER, help="Folder of the pages [default: docs/components].")
+def docs(check: bool, to: Path | None) -> None:
+    """Write the tables of components in docs/components from the registry."""
+    from zoo.component_docs import check_pages, write_pages
+
+    if check:
+        check_pages(to)
+        click.echo("docs/components is up to date")
+    else:
+        for path in write_pages(to):
+            click.echo(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""What `zoo list`, `show`, `plan`, `run` and `status` print, as plain data and as text."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from registry import BrokenComponent, ComponentSpec, Registry, UnknownComponent
+from zoo.registries import REGISTRIES, registry_of
+
+if TYPE_CHECKING:
+    from zoo.engine.store import Store
+
+
+def list_json(kind: str | None, pattern: str = "*") -> dict[str, list[dict[str, Any]]]:
+    """Return kind -> name, summary and facts of every component that matches.
+
+    Raises
+    ------
+    UnknownComponent
+        No such kind, or nothing of it matches the pattern.
+    """
+    registries = list(REGISTRIES.values()) if kind is None else [registry_of(kind)]
+    listed = {r.kind: [_row(r, name) for name in r.names(pattern)] for r in registries}
+    if kind is not None and not listed[registries[0].kind]:
+        known = registries[0].names()
+        raise UnknownComponent(
+            f"no {registries[0].kind} matches {pattern!r}. "
+            f"Known {registries[0].kind}s: {', '.join(known) or 'none'}"
+        )
+    return listed
+
+
+def _row(registry: Registry, name: str) -> dict[str, Any]:
+    try:
+        spec = registry.spec(name)
+    except BrokenComponent as error:
+        return {"name": name, "error": str(error)}
+    return {
+        "name": name,
+        "summary": spec.summary,
+        "origin": registry.origin(name),
+        "paper": spec.meta.get("paper"),
+        "license": spec.meta.get("license"),
+    }
+
+
+def list_text(kind: str | None, pattern: str = "*") -> str:
+    """Return the list as text, grouped by kind, one line for each component."""
+    listed = list_json(kind, pattern)
+    width = max((len(row["name"]) for rows in listed.values() for row in rows), default=0)
+    blocks = []
+    for group, rows in listed.items():
+        lines = [
+            f"  {row['name']:<{width}}  {row.get('summary') or 'BROKEN: ' + row.get('error', '')}"
+            for row in rows
+        ]
+        blocks.append("\n".join([f"{group}s", *(lines or ["  none"])]))
+    return "\n\n".join(blocks)
+
+
+def show_json(kind: str, name: str, geometry: dict[str, Any], n_outputs: int) -> dict[str, Any]:
+    """Return everything known of a component; an encoder is also built at `geometry`.
+
+    Parameters
+    ----------
+    kind, name : str
+    geometry : dict
+        ``n_chans, n_times, sfreq``.
+    n_outputs : int
+        Classes of the head that is counted beside the encoder.
+    """
+    registry = registry_of(kind)
+    spec = registry.spec(name)
+    facts = {
+        "kind": spec.kind,
+        "name": spec.name,
+        "summary": spec.summary,
+        "doc": spec.doc,
+        "origin": registry.origin(name),
+        "class": f"{spec.module}.{spec.class_name}",
+        "meta": spec.meta,
+        "parameters": [_parameter(spec, p.name, registry) for p in spec.parameters],
+    }
+    if spec.kind == "encoder":
+        facts["size"] = _encoder_size(registry, name, geometry, n_outputs)
+    return facts
+
+
+def _parameter(spec: ComponentSpec, name: str, registry: Registry) -> dict[str, Any]:
+    parameter = spec.parameter(name)
+    assert parameter is not None
+    default = {} if parameter.required else {"default": parameter.default}
+    return {
+        "name": name,
+        "type": parameter.annotation,
+        **default,
+        "help": parameter.help or registry.supplied.get(name, ""),
+        "supplied": name in registry.supplied,
+    }
+
+
+def _encoder_size(
+    registry: Registry, name: str, geometry: dict[str, Any], n_outputs: int
+) -> dict[str, Any]:
+    encoder = registry.create(name, **geometry)
+    shape = {"n_tokens": int(encoder.n_tokens), "embed_dim": int(encoder.embed_dim)}
+    head = REGISTRIES["objective"].create("classify", **shape, n_outputs=n_outputs)
+    own = sum(p.numel() for p in encoder.parameters())
+    return {
+        "geometry": geometry,
+        **shape,
+        "parameters": own,
+        "head": "classify",
+        "n_outputs": n_outputs,
+        "parameters_with_head": own + sum(p.numel() for p in head.parameters()),
+    }
+
+
+def show_text(facts: dict[str, Any]) -> str:
+    """Return what `show_json` found as text."""
+    parts = [f"{facts['name']} ({facts['kind']}): {facts['summary']}"]
+    rest = facts["doc"].partition("\n")[2].strip()
+    if rest:
+        parts.append(rest)
+    rows = [(key, _value(value)) for key, value in facts["meta"].items()]
+    rows.append(("origin", facts["origin"]))
+    parts.append(_columns(rows))
+    if facts["parameters"]:
+        table = [("parameter", "type", "default", "")]
+        for p in facts["parameters"]:
+            default = repr(p["default"]) if "default" in p else "required"
+            default = "from the engine" if p["supplied"] else default
+            table.append((p["name"], p["type"], default, p["help"]))
+        parts.append(_columns(table))
+    if "size" in facts:
+        size, g = facts["size"], facts["size"]["geometry"]
+        parts.append(
+            f"At {g['n_chans']} channels x {g['n_times']} samples, {g['sfreq']:g} Hz: "
+            f"tokens {size['n_tokens']} x {size['embed_dim']}, "
+            f"{_count(size['parameters'])} parameters, {_count(size['parameters_with_head'])} "
+            f"with the {size['head']!r} head for {size['n_outputs']} classes."
+        )
+    return "\n\n".join(parts)
+
+
+def plan_text(plan: dict[str, Any]) -> str:
+    """Return the plan's counts as text."""
+    stages = [("stage", "nodes")] + [(name, str(n)) for name, n in plan["stages"].items()]
+    return (
+        f"{plan['cells']} cells need {plan['distinct']} distinct stages: "
+        f"{plan['cached']} are in the store, {plan['to_run']} to run\n\n" + _columns(stages)
+    )
+
+
+def results_text(results: dict[str, Any]) -> str:
+    """Return the figures of a run: a row for each cell, control and metric."""
+    table = [("cell", "control", "metric", "value", "95 %", "n")]
+    for cell in results["cells"]:
+        coords = ", ".join(f"{k}={_value(v)}" for k, v in cell["coords"].items())
+        for name, figure in cell.get("metrics", {}).items():
+            value, ci95 = figure.get("value"), figure.get("ci95")
+            table.append(
+                (
+                    coords or "-",
+                    cell.get("control") or "-",
+                    name,
+                    figure.get("reason") or "not computed" if value is None else f"{value:.3f}",
+                    f"{ci95[0]:.3f} to {ci95[1]:.3f}" if ci95 else "",
+                    f"{figure['n']} {figure['unit']}s" if figure.get("n") else "",
+                )
+            )
+    stamp = f"data: {results['data']}, weights: {results['weights']}, scale: {results['scale']}"
+    return f"{_columns(table)}\n\n{stamp}"
+
+
+def status_json(store: Store, pruned: tuple[int, int] | None) -> dict[str, Any]:
+    """Return what the store holds, and what pruning removed."""
+    entries = [
+        {"key": e.key, "stage": e.stage, "label": e.label, "size": e.size, "last_used": e.last_used}
+        for e in store.entries()
+    ]
+    facts: dict[str, Any] = {"store": str(store.root), "entries": entries}
+    if pruned is not None:
+        facts["pruned"] = {"folders": pruned[0], "bytes": pruned[1]}
+    return facts
+
+
+def status_text(facts: dict[str, Any]) -> str:
+    """Return what `status_json` found as text."""
+    now = time.time()
+    table = [("stage", "what", "MB", "last used")]
+    for e in facts["entries"]:
+        days = max(0.0, now - e["last_used"]) / 86400
+        used = f"{days:.0f} days ago" if days >= 1.5 else f"{days * 24:.1f} hours ago"
+        table.append((e["stage"], e["label"], f"{e['size'] / 1e6:.1f}", used))
+    total = sum(e["size"] for e in facts["entries"]) / 1e6
+    lines = [f"{facts['store']}: {len(facts['entries'])} finished stages, {total:.1f} MB"]
+    if "pruned" in facts:
+        freed = facts["pruned"]["bytes"] / 1e6
+        lines.append(f"removed {facts['pruned']['folders']} folders, {freed:.1f} MB")
+    if facts["entries"]:
+        lines += ["", _columns(table)]
+    return "\n".join(lines)
+
+
+def _columns(rows: list[tuple[str, ...]]) -> str:
+    """Align all columns but the last."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(map(_value, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{k}={_value(v)}" for k, v in value.items())
+    return str(value)
+
+
+def _count(number: int) -> str:
+    return f"{number / 1e6:.2f} M" if number >= 1e5 else f"{number:,}"
