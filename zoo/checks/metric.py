@@ -1,0 +1,216 @@
+"""What every metric must pass: the battery for our metrics and for those of others.
+
+>>> from zoo.checks.metric import check
+>>> check(MyMetric())  # raises AssertionError that names the promise broken
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from zoo.contracts import Metric, MetricInputs, MetricResult
+
+#: What a metric may name in ``needs``, and the `MetricInputs` fields behind each name.
+NEEDS = {
+    "logits": ("logits",),
+    "label": ("label",),
+    "generated": ("generated",),
+    "judge": ("judge", "judge_logits"),
+    "train_images": ("train_images",),
+}
+PER_TRIAL = ("trial_id", "subject", "run", "image_id", "label", "logits", "generated")
+PER_TRIAL += ("judge_logits",)
+
+
+def example(
+    *, perfect: bool, n: int = 240, k: int = 1, n_classes: int = 4, seed: int = 0
+) -> MetricInputs:
+    """Return synthetic inputs with every field set.
+
+    Parameters
+    ----------
+    perfect : bool
+        True: scores name the class seen and the pictures are new ones. False: scores of encoder
+        and judge are drawn without regard to the class or to each other, pictures copy training
+        images.
+    n, k, n_classes : int
+        Trials, pictures per trial, classes.
+    seed : int
+    """
+    rng = np.random.default_rng(seed)
+    label = np.arange(n) % n_classes
+    train = rng.integers(0, 256, size=(12, 3, 8, 8), dtype=np.uint8)
+    if perfect:
+        named, drawn = label, np.repeat(label[:, None], k, axis=1)
+        pictures = rng.integers(0, 256, size=(n, k, 3, 8, 8), dtype=np.uint8)
+    else:
+        named, drawn = rng.permutation(label), rng.integers(n_classes, size=(n, k))
+        pictures = train[rng.integers(len(train), size=(n, k))]
+    one_hot = np.eye(n_classes, dtype=np.float32)
+    return MetricInputs(
+        trial_id=np.array([f"t{i:04d}" for i in rng.permutation(n)]),
+        subject=np.zeros(n, dtype=np.int64),
+        run=np.arange(n) // max(1, n // 3),
+        image_id=np.array([f"image{i}" for i in range(n)]),
+        label=label,
+        class_names=tuple(f"class {c}" for c in range(n_classes)),
+        trained_classes=tuple(range(n_classes)),
+        split="test",
+        seed=seed,
+        logits=4 * one_hot[named] + rng.normal(0, 0.1, (n, n_classes)).astype(np.float32),
+        generated=pictures,
+        judge_logits=4 * one_hot[drawn],
+        judge={
+            "kind": "example",
+            "definition": "an example",
+            "tested_on": "examples",
+            "accuracy": 1.0,
+            "n": 10,
+        },
+        train_images=train,
+    )
+
+
+def take(inputs: MetricInputs, rows: np.ndarray) -> MetricInputs:
+    """Return `inputs` with these trials, in this order."""
+    return replace(inputs, **{name: getattr(inputs, name)[rows] for name in PER_TRIAL})
+
+
+def mark_of(metric: Metric) -> dict[str, Any]:
+    """Return the metric's mark; it has to be a whole one."""
+    kind, mark = type(metric).__component__  # type: ignore[attr-defined]
+    assert kind == "metric", f"marked as a {kind}"
+    for key, of in [("needs", tuple), ("level", str), ("higher_is_better", bool), ("min_n", int)]:
+        assert isinstance(mark.get(key), of), f"@component('metric', {key}=...) must be a {of}"
+    assert set(mark["needs"]) <= set(NEEDS), f"needs {mark['needs']}, known are {list(NEEDS)}"
+    return mark
+
+
+def mark_is_whole(metric: Metric) -> None:
+    """The mark names needs, level, direction and the fewest trials."""
+    mark_of(metric)
+
+
+def result_is_whole(metric: Metric) -> None:
+    """A value comes with definition, n, unit, split and an interval that holds it, all finite."""
+    for k in (1, 3):
+        result = metric.compute(example(perfect=False, k=k))
+        assert result.value is not None, result
+        assert np.isfinite(result.value), result
+        assert result.n == 240, f"n counts trials, not pictures: {result.n} with k={k}"
+        assert result.definition, result
+        assert (result.unit, result.split) == ("trial", "test"), result
+        assert result.reason is None, result
+        if result.ci95 is not None:
+            low, high = result.ci95
+            assert low - 1e-9 <= result.value <= high + 1e-9, result
+        if result.per_sample is not None:
+            assert result.per_sample.shape == (240,), result.per_sample.shape
+            assert np.isfinite(result.per_sample).all()
+
+
+def perfect_is_best(metric: Metric) -> None:
+    """Perfect inputs score better than inputs without information."""
+    best, worse = (metric.compute(example(perfect=p)).value for p in (True, False))
+    better = best > worse if mark_of(metric)["higher_is_better"] else best < worse
+    assert better, f"perfect {best}, without information {worse}"
+
+
+def permuted_is_at_chance(metric: Metric) -> None:
+    """Without information the value is what the metric itself calls chance."""
+    results = [metric.compute(example(perfect=False, seed=seed)) for seed in range(8)]
+    if results[0].chance is not None:
+        mean = np.mean([result.value for result in results])
+        assert abs(mean - results[0].chance) < 0.05, f"{mean:.3f}, chance {results[0].chance:.3f}"
+
+
+def order_does_not_matter(metric: Metric) -> None:
+    """Trials in another order give the same figure and interval, and per_sample follows."""
+    inputs = example(perfect=False)
+    order = np.random.default_rng(1).permutation(len(inputs.trial_id))
+    one, other = metric.compute(inputs), metric.compute(take(inputs, order))
+    assert np.isclose(one.value, other.value), (one.value, other.value)
+    assert (one.ci95 is None) == (other.ci95 is None)
+    if one.ci95 is not None:
+        assert np.allclose(one.ci95, other.ci95), (one.ci95, other.ci95)
+    if one.per_sample is not None:
+        assert np.allclose(one.per_sample[order], other.per_sample)
+
+
+def repeats(metric: Metric) -> None:
+    """The same inputs give the same result twice and are left as they were."""
+    inputs, untouched = example(perfect=False), example(perfect=False)
+    one, other = metric.compute(inputs), metric.compute(inputs)
+    assert one.value == other.value
+    assert one.ci95 == other.ci95
+    for field in fields(inputs):
+        before, after = getattr(untouched, field.name), getattr(inputs, field.name)
+        assert np.array_equal(before, after), f"compute changed inputs.{field.name}"
+
+
+def what_is_missing_is_said(metric: Metric) -> None:
+    """Without a field it needs, a metric gives the reason, no figure and no exception."""
+    for need in mark_of(metric)["needs"]:
+        if need != "label":
+            blank = dict.fromkeys(NEEDS[need])
+            _must_refuse(metric.compute(replace(example(perfect=False), **blank)), need)
+    if "judge" in mark_of(metric)["needs"]:
+        refused = {"reason": "not computed: needs a judge that knows zebras"}
+        result = metric.compute(replace(example(perfect=False), judge=refused, judge_logits=None))
+        assert result.reason == refused["reason"], result.reason
+
+
+def too_few_trials_are_refused(metric: Metric) -> None:
+    """Fewer trials than ``min_n`` give a reason."""
+    few = take(example(perfect=False), np.arange(mark_of(metric)["min_n"] - 1))
+    _must_refuse(metric.compute(few), "too few trials")
+
+
+def degenerate_inputs_give_no_nan(metric: Metric) -> None:
+    """One class only, classes never trained, a single trial: a finite figure or a reason."""
+    whole = example(perfect=False)
+    cases = {
+        "one class shown": take(whole, np.flatnonzero(whole.label == 0)),
+        "one class trained": replace(whole, trained_classes=(0,)),
+        "a class never trained": replace(whole, trained_classes=(0, 1, 2)),
+        "one trial": take(whole, np.arange(1)),
+        "scores not finite": replace(whole, logits=np.full_like(whole.logits, np.nan)),
+        "constant scores": replace(whole, logits=np.zeros_like(whole.logits)),
+    }
+    for case, inputs in cases.items():
+        result = metric.compute(inputs)
+        if result.value is None:
+            _must_refuse(result, case)
+        else:
+            numbers = [result.value, *(result.ci95 or ())]
+            assert np.isfinite(numbers).all(), f"{case}: {result}"
+
+
+def _must_refuse(result: MetricResult, case: str) -> None:
+    assert result.value is None, f"{case}: {result.value}"
+    assert result.ci95 is None, f"{case}: interval without a value"
+    assert (result.reason or "").startswith("not computed: "), f"{case}: reason {result.reason!r}"
+
+
+#: Every promise, in the order in which a newcomer should read them.
+CHECKS: tuple[Callable[[Metric], None], ...] = (
+    mark_is_whole,
+    result_is_whole,
+    perfect_is_best,
+    permuted_is_at_chance,
+    order_does_not_matter,
+    repeats,
+    what_is_missing_is_said,
+    too_few_trials_are_refused,
+    degenerate_inputs_give_no_nan,
+)
+
+
+def check(metric: Metric) -> None:
+    """Run every check on `metric`; raises AssertionError at the first promise broken."""
+    for promise in CHECKS:
+        promise(metric)

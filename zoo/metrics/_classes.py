@@ -1,0 +1,91 @@
+"""What the class metrics share: whether they can be computed, and which class was decoded."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.contracts import Metric, MetricInputs, MetricResult
+
+
+def unmet(metric: Metric, inputs: MetricInputs) -> str | None:
+    """Return why `metric` cannot be computed from `inputs`, or None where it can.
+
+    Reads ``needs`` and ``min_n`` from the metric's mark: every field named must be there, there
+    must be enough trials, and where the class seen counts, it must have been trained.
+    """
+    _, mark = metric.__component__  # type: ignore[attr-defined]
+    needs, n = mark["needs"], len(inputs.trial_id)
+    if "judge" in needs and inputs.judge is not None and "reason" in inputs.judge:
+        return inputs.judge["reason"].removeprefix("not computed: ")
+    for name, fields in FIELDS.items():
+        if name in needs and any(getattr(inputs, field) is None for field in fields):
+            return f"needs {WORDS[name]}"
+    if n < mark["min_n"]:
+        return f"needs at least {mark['min_n']} {inputs.split} trials, there are {n}"
+    if "logits" in needs and not np.isfinite(inputs.logits).all():
+        return "the encoder's class scores are not finite"
+    if "judge" in needs and not np.isfinite(inputs.judge_logits).all():
+        return "the judge's class scores are not finite"
+    if len(inputs.trained_classes) < 2 and ("logits" in needs or "label" in needs):
+        return f"needs at least two trained classes, there is {len(inputs.trained_classes)}"
+    if "label" in needs:
+        return _untrained(inputs)
+    return None
+
+
+#: What a name in ``needs`` asks of `MetricInputs`, and how to say it.
+FIELDS = {
+    "logits": ("logits",),
+    "generated": ("generated",),
+    "judge": ("judge", "judge_logits"),
+    "train_images": ("train_images",),
+}
+WORDS = {
+    "logits": "the encoder's class scores, which this control does not have",
+    "generated": "generated pictures",
+    "judge": "a judge of pictures",
+    "train_images": "the training images",
+}
+
+
+def _untrained(inputs: MetricInputs) -> str | None:
+    unknown = sorted(set(inputs.label.tolist()) - set(inputs.trained_classes))
+    if not unknown:
+        return None
+    names = ", ".join(inputs.class_names[c] for c in unknown[:3])
+    more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+    return f"needs trained classes; never trained: {names}{more}"
+
+
+def not_computed(inputs: MetricInputs, definition: str, why: str) -> MetricResult:
+    """Return a result without a value that says why."""
+    return MetricResult(
+        value=None,
+        definition=definition,
+        n=len(inputs.trial_id),
+        split=inputs.split,
+        reason=f"not computed: {why}",
+    )
+
+
+def decoded(inputs: MetricInputs) -> np.ndarray:
+    """Return the trained class with the highest logit of each trial, (N,) int64."""
+    trained = np.asarray(inputs.trained_classes)
+    assert trained.max() < inputs.logits.shape[1], (trained.max(), inputs.logits.shape)
+    return trained[inputs.logits[:, trained].argmax(axis=1)]
+
+
+def seen_by_judge(inputs: MetricInputs) -> np.ndarray:
+    """Return the class that the judge sees in each generated picture, (N, K) int64."""
+    assert inputs.judge_logits.shape[2] == len(inputs.class_names), inputs.judge_logits.shape
+    return inputs.judge_logits.argmax(axis=2)
+
+
+def about_the_judge(judge: dict | None) -> str:
+    """Return the sentence about the judge that belongs in a definition."""
+    if judge is None or "reason" in judge:
+        return "There is no judge here."
+    return (
+        f"The judge never saw a generated picture: it is {judge['definition']}; its accuracy on "
+        f"{judge['tested_on']} is {judge['accuracy']:.3f} (n = {judge['n']})."
+    )

@@ -1,0 +1,102 @@
+"""Intervals of trial metrics: Wilson, or a bootstrap over what is independent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from zoo.contracts import MetricInputs, MetricResult
+from zoo.statistics import MIN_CLUSTERS, bootstrap, wilson
+
+Statistic = Callable[[np.ndarray], np.ndarray]
+
+
+def share(
+    inputs: MetricInputs, scores: np.ndarray, definition: str, *, chance: float | None
+) -> MetricResult:
+    """Return the mean of `scores` (N,), each in [0, 1], with its interval.
+
+    Wilson where every score is a hit or a miss of an independent trial, that is one picture a
+    trial and no image shown twice; otherwise a bootstrap.
+    """
+    if _one_answer_each(inputs) and not _images_repeat(inputs):
+        ci95 = wilson(float(scores.sum()), len(scores))
+        how = "95 % interval: Wilson."
+        return _result(inputs, scores.mean(), definition, ci95, how, scores, chance)
+    return bootstrapped(inputs, scores, definition, value=scores.mean(), chance=chance)
+
+
+def bootstrapped(
+    inputs: MetricInputs,
+    scores: np.ndarray,
+    definition: str,
+    *,
+    value: float,
+    chance: float | None,
+    statistic: Statistic | None = None,
+    per_sample: np.ndarray | None = None,
+) -> MetricResult:
+    """Return `value` with a bootstrap interval over trials, or over images or runs.
+
+    Parameters
+    ----------
+    inputs : MetricInputs
+    scores : array (N, ...)
+        What a trial contributes.
+    definition : str
+        The figure's definition, to which the interval's is added.
+    value, chance : float
+    statistic : callable, optional
+        The figure as a function of the mean of `scores`, see `zoo.statistics.bootstrap`.
+    per_sample : array (N,), optional
+        Where it is not `scores` itself.
+    """
+    units, unit = _independent_units(inputs)
+    ci95 = bootstrap(scores, seed=inputs.seed, clusters=units, statistic=statistic)
+    count = len(np.unique(units))
+    if ci95 is None:
+        how = f"No interval: {count} {unit}s are too few to resample."
+    else:
+        how = f"95 % interval: bootstrap over {count} {unit}s."
+    if per_sample is None and scores.ndim == 1:
+        per_sample = scores
+    return _result(inputs, value, definition, ci95, how, per_sample, chance)
+
+
+def _one_answer_each(inputs: MetricInputs) -> bool:
+    return inputs.generated is None or inputs.generated.shape[1] == 1
+
+
+def _images_repeat(inputs: MetricInputs) -> bool:
+    return inputs.image_known and len(np.unique(inputs.image_id)) < len(inputs.image_id)
+
+
+def _independent_units(inputs: MetricInputs) -> tuple[np.ndarray, str]:
+    """Return what to resample: images shown repeatedly, else runs (at least five), else trials."""
+    if _images_repeat(inputs):
+        return inputs.image_id, "image"
+    runs = np.array([f"{s}/{r}" for s, r in zip(inputs.subject, inputs.run, strict=True)])
+    if len(np.unique(runs)) >= MIN_CLUSTERS:
+        return runs, "run"
+    return inputs.trial_id, "trial"
+
+
+def _result(
+    inputs: MetricInputs,
+    value: float,
+    definition: str,
+    ci95: tuple[float, float] | None,
+    how: str,
+    per_sample: np.ndarray | None,
+    chance: float | None,
+) -> MetricResult:
+    return MetricResult(
+        value=float(value),
+        definition=f"{definition} {how}",
+        n=len(inputs.trial_id),
+        split=inputs.split,
+        ci95=ci95,
+        per_sample=per_sample,
+        chance=chance,
+    )

@@ -1,0 +1,48 @@
+"""Balanced accuracy: the mean over classes of the share of their trials named rightly."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.metrics import balanced_accuracy_score
+
+from registry import component
+from zoo.contracts import MetricInputs, MetricResult
+from zoo.metrics._classes import decoded, not_computed, unmet
+from zoo.metrics._intervals import bootstrapped
+
+
+@component("metric", needs=("logits", "label"), level="trial", higher_is_better=True, min_n=2)
+class BalancedAccuracy:
+    """Mean recall of the classes that occur, each counted alike (scikit-learn's definition)."""
+
+    def compute(self, inputs: MetricInputs) -> MetricResult:
+        """Return the mean recall; ``per_sample`` weighs hits so that their mean is the value."""
+        definition = (
+            f"Mean over the classes of the share of their {inputs.split} trials that the "
+            "encoder's classifier names rightly."
+        )
+        if why := unmet(self, inputs):
+            return not_computed(inputs, definition, why)
+        classes, index, counts = np.unique(inputs.label, return_inverse=True, return_counts=True)
+        if len(classes) < 2:
+            name = inputs.class_names[classes[0]]
+            return not_computed(inputs, definition, f"all {inputs.split} trials show {name}")
+        predicted = decoded(inputs)
+        hits = (predicted == inputs.label).astype(float)
+        shown = np.eye(len(classes))[index]
+        return bootstrapped(
+            inputs,
+            np.stack([shown * hits[:, None], shown], axis=1),  # (N, 2, classes)
+            definition,
+            value=balanced_accuracy_score(inputs.label, predicted),
+            chance=1 / len(inputs.trained_classes),
+            statistic=_mean_recall,
+            per_sample=hits * len(hits) / (len(classes) * counts[index]),
+        )
+
+
+def _mean_recall(means: np.ndarray) -> np.ndarray:
+    """Return the balanced accuracy of each draw; classes not drawn are left out."""
+    hit, shown = means[:, 0], means[:, 1]
+    recall = np.divide(hit, shown, out=np.zeros_like(hit), where=shown > 0)
+    return recall.sum(axis=1) / (shown > 0).sum(axis=1)
