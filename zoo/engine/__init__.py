@@ -1,0 +1,1 @@
+"""The engine: checked cells in, a graph of content-addressed stages run, a run folder out."""

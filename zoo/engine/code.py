@@ -1,0 +1,201 @@
+"""Which source code a stage can run, and a hash of it that comments and docstrings do not move."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from registry.spec import ComponentSpec
+
+#: Top-level packages whose sources are read module by module.
+OWN = ("registry", "zoo")
+
+#: First-party modules that cannot change a result: the front door and the progress bars.
+NOT_IN_KEYS = frozenset({"zoo", "zoo.progress"})
+
+#: Third-party packages that cannot change a result; every other import is in the key.
+NOT_COMPUTE = frozenset({"click", "filelock", "jinja2", "matplotlib", "platformdirs", "tqdm"})
+
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow"}
+
+
+@dataclass(frozen=True)
+class Code:
+    """The code behind one node.
+
+    Parameters
+    ----------
+    digest : str
+        sha256 over the normalised source of all its modules.
+    modules : tuple of str
+        Their names, sorted; plug-ins by kind and name.
+    libraries : dict
+        Third-party package -> "major.minor".
+    """
+
+    digest: str
+    modules: tuple[str, ...]
+    libraries: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Source:
+    digest: str
+    imports: frozenset[str]
+
+
+def code_of(modules: Iterable[str], components: Iterable[ComponentSpec] = ()) -> Code:
+    """Return the code of stage `modules` and of the `components` they will be given by name.
+
+    The static import closure is followed through the project's own modules, imports inside
+    functions included, ``if TYPE_CHECKING:`` blocks left out. A plug-in contributes its file and
+    its package in the same way.
+
+    Raises
+    ------
+    AssertionError
+        If a stage module does not exist.
+    """
+    parts: dict[str, str] = {}
+    third_party: set[str] = set()
+    roots = [(name, OWN) for name in modules]
+    for spec in components:
+        top = spec.module.partition(".")[0]
+        if top in OWN:
+            roots.append((spec.module, OWN))
+            continue
+        source = _read(spec.path.resolve(), spec.module.rpartition(".")[0])
+        parts[f"plug-in {spec.kind} {spec.name}"] = source.digest
+        third_party |= {name.partition(".")[0] for name in source.imports}
+        tops = (*OWN, top) if _is_package(top) else OWN
+        roots.extend((name, tops) for name in source.imports if _locate(name, tops))
+    for root, tops in roots:
+        for name in _closure(root, tops):
+            path = _locate(name, tops)
+            assert path is not None
+            source = _read_module(path, name)
+            parts[name] = source.digest
+            third_party |= {i.partition(".")[0] for i in source.imports}
+    digest = hashlib.sha256(repr(sorted(parts.items())).encode()).hexdigest()
+    third_party -= {"", *sys.stdlib_module_names, *NOT_COMPUTE, *OWN}
+    libraries = {name: version for name in sorted(third_party) if (version := _version(name))}
+    return Code(digest, tuple(sorted(parts)), libraries)
+
+
+@cache
+def _closure(root: str, tops: tuple[str, ...]) -> tuple[str, ...]:
+    """Return every module of the packages `tops` that importing `root` can reach."""
+    assert _locate(root, tops) is not None, f"no module {root}"
+    found: set[str] = set()
+    waiting = [root]
+    while waiting:
+        name = waiting.pop()
+        if name in found or name in NOT_IN_KEYS or name.partition(".")[0] not in tops:
+            continue
+        path = _locate(name, tops)
+        if path is None:  # a name imported from a module, not a module itself
+            continue
+        found.add(name)
+        waiting.extend(_read_module(path, name).imports)
+        waiting.extend(_parents(name))
+    return tuple(sorted(found))
+
+
+def _parents(name: str) -> Iterator[str]:
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
+
+
+@cache
+def _locate(name: str, tops: tuple[str, ...]) -> Path | None:
+    """Return the source file of a module of one of the packages `tops`, importing nothing."""
+    top, *rest = name.split(".")
+    if top not in tops:
+        return None
+    spec = importlib.util.find_spec(top)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        base = Path(folder).joinpath(*rest)
+        candidates = [base / "__init__.py", *([base.with_suffix(".py")] if rest else [])]
+        for path in candidates:
+            if path.is_file():
+                return path.resolve()
+    return None
+
+
+@cache
+def _is_package(top: str) -> bool:
+    """Return whether `top` is an importable package: not a lone file, a script or a notebook."""
+    if top in {"", "__main__"}:
+        return False
+    spec = importlib.util.find_spec(top)
+    return spec is not None and bool(spec.submodule_search_locations)
+
+
+def _read_module(path: Path, name: str) -> _Source:
+    return _read(path, name if path.name == "__init__.py" else name.rpartition(".")[0])
+
+
+@cache
+def _read(path: Path, package: str) -> _Source:
+    """Return the source of a file whose relative imports start at `package`."""
+    tree = ast.parse(path.read_text("utf-8"), filename=str(path))
+    imports = frozenset(_imports(tree, package))
+    _drop_docstrings(tree)
+    return _Source(hashlib.sha256(ast.unparse(tree).encode()).hexdigest(), imports)
+
+
+def _imports(node: ast.AST, package: str) -> Iterator[str]:
+    """Yield every dotted name that code below `node`, a file of `package`, may import."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and _is_type_checking(child.test):
+            for branch in child.orelse:
+                yield from _imports(branch, package)
+            continue
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            base = child.module or ""
+            if child.level:
+                parts = package.split(".")
+                base = ".".join([*parts[: len(parts) - child.level + 1], *filter(None, [base])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in child.names)
+        else:
+            yield from _imports(child, package)
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    return getattr(test, "id", getattr(test, "attr", None)) == "TYPE_CHECKING"
+
+
+def _drop_docstrings(tree: ast.Module) -> None:
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    for node in ast.walk(tree):
+        if isinstance(node, owners) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+
+
+@cache
+def _version(package: str) -> str | None:
+    """Return "major.minor" of the distribution that provides `package`; None if there is none."""
+    try:
+        version = importlib.metadata.version(_DISTRIBUTIONS.get(package, package))
+    except importlib.metadata.PackageNotFoundError:
+        providers = _providers().get(package)
+        if not providers:
+            return None
+        version = importlib.metadata.version(providers[0])
+    return ".".join(version.partition("+")[0].split(".")[:2])
+
+
+@cache
+def _providers() -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())

@@ -1,0 +1,189 @@
+"""Runs the nodes of a plan in order: one process, failures isolated, killed runs resumed."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import importlib
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from registry.errors import UserError
+from zoo.engine import plan as planning
+from zoo.engine.graph import Node, Plan
+from zoo.engine.provenance import versions
+from zoo.engine.roots import Roots
+from zoo.engine.store import Store
+from zoo.stages._context import Context
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A node that raised, or that could not start because an input failed."""
+
+    label: str
+    message: str
+    traceback: str | None = None
+
+
+@dataclass
+class Outcome:
+    """What happened to each node.
+
+    Parameters
+    ----------
+    seconds : dict
+        Key -> compute time, of this run or of the run that published the node.
+    ran, reused : list of str
+        Keys.
+    failures : dict
+        Key -> Failure.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    ran: list[str] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+
+def execute(
+    plan: Plan,
+    store: Store,
+    roots: Roots,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Run what the store lacks, in the plan's order.
+
+    A node that fails blocks its dependants and nothing else.
+
+    Raises
+    ------
+    UserError
+        From a node that every cell depends on: nothing of the request can be met.
+    """
+    say = say or (lambda text: print(text, file=sys.stderr, flush=True))
+    outcome = Outcome()
+    needs = [plan.needs(cell) for cell in plan.cells]
+    to_run = len(plan.to_run)
+    if to_run:
+        _set_threads(threads)
+    for key, node in plan.nodes.items():
+        blocked = [role for role in node.inputs.values() if role in outcome.failures]
+        if blocked:
+            cause = outcome.failures[blocked[0]].label
+            outcome.failures[key] = Failure(node.label, f"not run: {cause} failed")
+            continue
+        state = store.state(key)
+        if state == "valid":
+            store.touch(key)
+            outcome.reused.append(key)
+            outcome.seconds[key] = store.manifest(key).get("seconds", 0.0)
+            continue
+        if state == "damaged":
+            say(f"the stored result of {node.label} is damaged; it is made again")
+        say(f"[{len(outcome.ran) + len(outcome.failures) + 1}/{to_run}] {node.label}")
+        try:
+            outcome.seconds[key] = _run_node(node, store, roots, device, threads, say)
+            outcome.ran.append(key)
+        except UserError as error:
+            if all(key in needed for needed in needs):
+                raise
+            outcome.failures[key] = Failure(node.label, str(error))
+        except Exception as error:
+            # Any error of a stage fails its cell only; the traceback goes to the run folder.
+            message = f"{type(error).__name__}: {error}"
+            outcome.failures[key] = Failure(node.label, message, traceback.format_exc())
+        if key in outcome.failures:
+            say(f"    failed: {outcome.failures[key].message}")
+        _free()
+    return outcome
+
+
+def _run_node(
+    node: Node,
+    store: Store,
+    roots: Roots,
+    device: str,
+    threads: int | None,
+    say: Callable[[str], None],
+) -> float:
+    """Run one node under its lock, publish it and return the seconds it took."""
+    try:
+        with store.lock(node.key, timeout=0):
+            return _run_locked(node, store, roots, device, threads)
+    except TimeoutError:
+        say("    another run is working on it; waiting")
+    with store.lock(node.key):
+        return _run_locked(node, store, roots, device, threads)
+
+
+def _run_locked(
+    node: Node, store: Store, roots: Roots, device: str, threads: int | None
+) -> float:
+    if store.valid(node.key):  # another process has just published it
+        return float(store.manifest(node.key)["seconds"])
+    for stale in (store.root / "temporary").glob(f"{node.key}.*"):
+        shutil.rmtree(stale)
+    began = time.monotonic()
+    context = Context(
+        work=store.work(node.key),
+        data_root=roots.data,
+        image_root=roots.images,
+        weights_root=roots.weights,
+        device=device,
+        threads=threads,
+    )
+    out = store.temporary(node.key)
+    try:
+        stage = importlib.import_module(f"{planning.STAGES}.{node.stage}")
+        inputs = {role: store.path(key) for role, key in node.inputs.items()}
+        stage.run(inputs, copy.deepcopy(node.params), out, context)
+        seconds = time.monotonic() - began
+        store.publish(node.key, out, _facts(node, seconds, device, threads))
+    finally:
+        shutil.rmtree(out, ignore_errors=True)  # published: already renamed away
+    store.clear_work(node.key)
+    return seconds
+
+
+def _facts(node: Node, seconds: float, device: str, threads: int | None) -> dict[str, Any]:
+    return {
+        "stage": node.stage,
+        "label": node.label,
+        "params": node.params,
+        "inputs": node.inputs,
+        "code": node.code.digest,
+        "modules": node.code.modules,
+        "libraries": node.code.libraries,
+        "seconds": round(seconds, 3),
+        "made_with": versions(),
+        "device": device,
+        "threads": threads,
+    }
+
+
+def _set_threads(threads: int | None) -> None:
+    """Fix the thread count of torch and of the BLAS behind NumPy."""
+    if threads is None:
+        return
+    import threadpoolctl
+    import torch
+
+    torch.set_num_threads(threads)
+    threadpoolctl.threadpool_limits(threads)
+
+
+def _free() -> None:
+    """Drop the models of the node that has just ended."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

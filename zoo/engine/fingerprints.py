@@ -1,0 +1,85 @@
+"""Fingerprints of what a recipe reads from disk; everything missing is named at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from registry.errors import UserError
+from zoo.contracts import DataError
+from zoo.engine.keys import canonical
+from zoo.engine.roots import Roots
+from zoo.recipe import Block, Cell
+from zoo.registries import DATASETS
+
+#: Dataset parameters that choose or scale trials but leave the prepared signal as it is.
+SELECT_ONLY = frozenset({"split", "limit", "normalise", "shuffle_labels"})
+
+
+def signal_params(dataset: Block) -> dict[str, Any]:
+    """Return the dataset parameters that shape the prepared signal."""
+    spec = DATASETS.spec(dataset.name)
+    dropped = SELECT_ONLY if spec.meta.get("per_subject") else SELECT_ONLY | {"subjects"}
+    return {name: value for name, value in dataset.params.items() if name not in dropped}
+
+
+class Sources:
+    """Fingerprints under the user's roots, each computed once.
+
+    Parameters
+    ----------
+    roots : Roots
+    """
+
+    def __init__(self, roots: Roots) -> None:
+        self.roots = roots
+        self._datasets: dict[str, str] = {}
+
+    def check(self, cells: Iterable[Cell]) -> None:
+        """Raise one DataError that lists every recording and weight that cannot be read."""
+        problems: dict[str, None] = {}
+        for cell in cells:
+            for look in (self.dataset, self.weights):
+                try:
+                    look(cell)
+                except UserError as error:
+                    problems[str(error)] = None
+        if problems:
+            raise DataError("\n".join(problems))
+
+    def dataset(self, cell: Cell) -> str:
+        """Return what the data set says of its source files."""
+        name, params = cell.dataset.name, signal_params(cell.dataset)
+        if DATASETS.spec(name).meta.get("needs_root") and self.roots.data is None:
+            raise DataError(
+                f"data set {name!r} reads recordings from disk: name their folder with --data-root"
+            )
+        known = canonical([name, params])
+        if known not in self._datasets:
+            dataset = DATASETS.create(name, **params)
+            self._datasets[known] = str(dataset.fingerprint(self.roots.data))
+        return self._datasets[known]
+
+    def weights(self, cell: Cell) -> str | None:
+        """Return the content hash of the denoiser's weights; None where none are named."""
+        from zoo.pipelines._weights import fingerprint
+
+        weights = cell.pipeline.params.get("weights")
+        return None if weights is None else fingerprint(weights, self.roots.weights)
+
+    def images(self) -> str | None:
+        """Return the content hash of ``--image-root``; None where pictures come with the data."""
+        return None if self.roots.images is None else _folder(self.roots.images)
+
+
+@cache
+def _folder(root: Path) -> str:
+    whole = hashlib.sha256()
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{path.relative_to(root).as_posix()}\0{content}\n".encode())
+    return whole.hexdigest()

@@ -1,0 +1,101 @@
+"""The gallery of a run folder: what was seen, what was drawn, and which trial is which."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from zoo.engine.graph import CellPlan, Variant
+from zoo.engine.roots import Roots
+from zoo.engine.store import Store
+from zoo.registries import DATASETS
+
+
+def write_gallery(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> None:
+    """Write ``seen/``, one folder per variant and ``index.csv`` of one cell.
+
+    Parameters
+    ----------
+    folder : Path
+        ``gallery/<cell>`` of the run folder.
+    cell : CellPlan
+    store : Store
+        Variants whose pictures it does not hold are left out.
+    roots : Roots
+        Where the data set finds the pictures that were seen.
+    """
+    if not store.valid(cell.select):
+        return
+    with np.load(store.path(cell.select) / "select.npz", allow_pickle=False) as select:
+        test = np.flatnonzero(select["split"] == "test")
+        trial_ids = [str(i) for i in select["trial_id"][test]]
+        labels = [int(i) for i in select["label"][test]]
+        image_ids = [str(i) for i in select["image_id"][test]]
+    names = json.loads((store.path(cell.prepare) / "signal.json").read_text())["class_names"]
+    rows = [
+        {"trial_id": trial, "label": label, "class": names[label], "image_id": image}
+        for trial, label, image in zip(trial_ids, labels, image_ids, strict=True)
+    ]
+    _write_seen(folder / "seen", cell, rows, roots)
+    if store.valid(cell.encode):
+        decoded = _decoded(store.path(cell.encode))
+        for row in rows:
+            row["decoded"] = names[decoded[str(row["trial_id"])]]
+    for variant in cell.variants:
+        if not store.valid(variant.generate):
+            continue
+        drawn = store.path(variant.generate)
+        shutil.copytree(drawn / "images", folder / variant_name(variant))
+        if variant.control is not None and variant.step is None:
+            sources = _sources(drawn / "index.csv")
+            for row in rows:
+                row[f"source_{variant.control}"] = sources.get(str(row["trial_id"]), "")
+    with (folder / "index.csv").open("w", newline="") as file:
+        columns = dict.fromkeys(name for row in rows for name in row)
+        writer = csv.DictWriter(file, list(columns))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def variant_name(variant: Variant) -> str:
+    """Return the folder of a variant: "real", "shuffled_eeg", "real-step250" ..."""
+    name = variant.control or "real"
+    return name if variant.step is None else f"{name}-step{variant.step}"
+
+
+def _write_seen(
+    folder: Path, cell: CellPlan, rows: list[dict[str, str | int]], roots: Roots
+) -> None:
+    """Write the picture that each test trial showed, encoding each picture once."""
+    block = cell.cell.dataset
+    dataset = DATASETS.create(block.name, **block.params)
+    distinct = sorted({str(row["image_id"]) for row in rows})
+    pictures = dataset.images(distinct, roots.data, roots.images)
+    encoded = {}
+    for image_id, picture in zip(distinct, pictures, strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(np.moveaxis(picture, 0, -1)).save(buffer, "PNG")
+        encoded[image_id] = buffer.getvalue()
+    folder.mkdir(parents=True)
+    for row in rows:
+        (folder / f"{row['trial_id']}.png").write_bytes(encoded[str(row["image_id"])])
+
+
+def _decoded(encode: Path) -> dict[str, int]:
+    """Return the class that the encoder decoded for each trial."""
+    logits = np.load(encode / "logits.npy", allow_pickle=False)
+    trial_ids = np.load(encode / "trial_ids.npy", allow_pickle=False)
+    best = logits.argmax(axis=1)
+    return {str(trial): int(label) for trial, label in zip(trial_ids, best, strict=True)}
+
+
+def _sources(index: Path) -> dict[str, str]:
+    """Return which trial's tokens drew each trial's pictures."""
+    with index.open(newline="") as file:
+        return {row["trial_id"]: row.get("source_trial_id", "") for row in csv.DictReader(file)}

@@ -1,0 +1,146 @@
+"""The stage graph of a recipe: nodes, what each cell needs of them, and how much is cached."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.engine.code import Code
+from zoo.recipe import Cell
+
+
+@dataclass(frozen=True)
+class Node:
+    """One run of one stage.
+
+    Parameters
+    ----------
+    key : str
+        Its address in the store.
+    stage : str
+        The module below ``zoo.stages``.
+    label : str
+        What progress lines and tables call it.
+    params : dict
+        What the stage is given.
+    inputs : dict
+        Role -> key.
+    code : Code
+        What the key knows of the source.
+    """
+
+    key: str
+    stage: str
+    label: str
+    params: dict[str, Any]
+    inputs: dict[str, str]
+    code: Code
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the results: a cell as it is, or under a control, at the end or a snapshot.
+
+    Parameters
+    ----------
+    control : str or None
+        None is the real thing.
+    step : int or None
+        Training step of the denoiser; None is the end of training.
+    condition, generate : str
+        Keys.
+    metrics : dict
+        Label -> key of the evaluate node.
+    """
+
+    control: str | None
+    step: int | None
+    condition: str
+    generate: str
+    metrics: dict[str, str]
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """What one cell needs; the first variant is the real thing."""
+
+    cell: Cell
+    prepare: str
+    select: str
+    encode: str
+    judge: str | None
+    variants: tuple[Variant, ...]
+
+    def results(self) -> Iterator[str]:
+        """Yield the keys that the run folder reads."""
+        yield from (self.prepare, self.select, self.encode)
+        if self.judge:
+            yield self.judge
+        for variant in self.variants:
+            yield from (variant.condition, variant.generate, *variant.metrics.values())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All nodes of a recipe, each once, depth first in topological order.
+
+    Parameters
+    ----------
+    recipe : str
+        Its name.
+    nodes : dict
+        Key -> node; every node comes after its inputs.
+    cells : tuple of CellPlan
+    states : dict
+        Key -> "valid", "missing" or "damaged" in the store when the plan was made.
+    """
+
+    recipe: str
+    nodes: dict[str, Node]
+    cells: tuple[CellPlan, ...]
+    states: dict[str, str]
+
+    @property
+    def to_run(self) -> list[Node]:
+        """The nodes that the store does not hold."""
+        return [node for key, node in self.nodes.items() if self.states[key] != "valid"]
+
+    def needs(self, cell: CellPlan) -> set[str]:
+        """Return the keys of every node that `cell` depends on."""
+        found: set[str] = set()
+        waiting = list(cell.results())
+        while waiting:
+            key = waiting.pop()
+            if key not in found:
+                found.add(key)
+                waiting.extend(self.nodes[key].inputs.values())
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return cells, stages, distinct, cached, to_run, unshared and the nodes, JSON-able.
+
+        ``stages`` counts the distinct nodes of each stage; ``unshared`` is how many stage runs
+        the cells would take one by one.
+        """
+        return {
+            "recipe": self.recipe,
+            "cells": len(self.cells),
+            "stages": dict(Counter(node.stage for node in self.nodes.values())),
+            "distinct": len(self.nodes),
+            "cached": len(self.nodes) - len(self.to_run),
+            "to_run": len(self.to_run),
+            "unshared": sum(len(self.needs(cell)) for cell in self.cells),
+            "nodes": [
+                {
+                    "key": node.key,
+                    "stage": node.stage,
+                    "label": node.label,
+                    "inputs": node.inputs,
+                    "params": node.params,
+                    "state": self.states[key],
+                }
+                for key, node in self.nodes.items()
+            ],
+        }

@@ -1,0 +1,302 @@
+"""From checked cells to the graph of stages, every node under its content-addressed key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from registry.spec import ComponentSpec
+from zoo.engine.code import code_of
+from zoo.engine.fingerprints import Sources, signal_params
+from zoo.engine.graph import CellPlan, Node, Plan, Variant
+from zoo.engine.keys import node_key, typed, untyped
+from zoo.engine.roots import Roots
+from zoo.engine.store import Store
+from zoo.recipe import Block, Cell, Recipe, RecipeError
+from zoo.registries import CONDITIONERS, DATASETS, ENCODERS, METRICS, OBJECTIVES, PIPELINES
+
+#: Package of the stage modules.
+STAGES = "zoo.stages"
+
+#: Controls that replace the tokens in training; the others reuse the trained conditioner.
+TRAINED_CONTROLS = frozenset({"class_label"})
+
+
+def plan(recipe: Recipe, roots: Roots, store: Store) -> Plan:
+    """Return the stage graph of `recipe`; nothing is run, written or imported from torch.
+
+    Raises
+    ------
+    DataError
+        If recordings or weights are missing; all of them in one message.
+    RecipeError
+        If ``init_from`` or the class_label control cannot be resolved.
+    """
+    sources = Sources(roots)
+    sources.check(recipe.cells)
+    builder = _Builder(sources)
+    cells = tuple(builder.cell(cell) for cell in recipe.cells)
+    states = {key: store.state(key) for key in builder.nodes}
+    return Plan(recipe.name, builder.nodes, cells, states)
+
+
+class _Builder:
+    """Adds the nodes of one cell after another; a node that is there already is shared."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.sources = sources
+        self.nodes: dict[str, Node] = {}
+        self.within = ""
+
+    def cell(self, cell: Cell) -> CellPlan:
+        self.within = "" if cell.id == "cell" else f" [{cell.id}]"
+        prepare, select, encode = self.prepare(cell), self.select(cell), self.encode(cell)
+        steps = [None, *cell.conditioner.train.get("snapshots", [])]
+        variants = tuple(
+            self.variant(cell, control, step)
+            for control in (None, *cell.controls)
+            for step in steps
+        )
+        judge = self.judge(cell) if any("judge" in _needs(m) for m in cell.metrics) else None
+        return CellPlan(cell, prepare, select, encode, judge, variants)
+
+    def variant(self, cell: Cell, control: str | None, step: int | None) -> Variant:
+        trained = control if control in TRAINED_CONTROLS else None
+        condition = self.condition(cell, trained)
+        generate = self.generate(cell, control, step)
+        real = control is None and step is None
+        metrics = {
+            metric.label: self.evaluate(cell, metric, control, step)
+            for metric in cell.metrics
+            if real or _needs(metric) & {"generated", "judge"}
+        }
+        return Variant(control, step, condition, generate, metrics)
+
+    def prepare(self, cell: Cell) -> str:
+        params = {
+            "dataset": cell.dataset.name,
+            "params": self.dataset(cell, signal=True),
+            "fingerprint": self.sources.dataset(cell),
+        }
+        return self.add("prepare", cell.dataset.name, params, {}, [_spec_of_dataset(cell)])
+
+    def select(self, cell: Cell) -> str:
+        params = {
+            "dataset": cell.dataset.name,
+            "params": self.dataset(cell),
+            "seed": cell.seed if cell.dataset.params.get("shuffle_labels") else None,
+        }
+        inputs = {"prepare": self.prepare(cell)}
+        return self.add("select", cell.dataset.name, params, inputs, [_spec_of_dataset(cell)])
+
+    def encode(self, cell: Cell) -> str:
+        objective = cell.encoder.train["objective"]
+        components = [ENCODERS.spec(cell.encoder.name), OBJECTIVES.spec(objective["name"])]
+        params = {
+            "encoder": _named(components[0], cell.encoder.params),
+            "objective": _named(components[1], objective["params"]),
+            "train": _train(cell.encoder),
+            "seed": cell.seed,
+        }
+        inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
+        if cell.encoder.train.get("init_from") is not None:
+            inputs["init"] = self.encode(_source_cell(cell, "encoder"))
+        label = f"{cell.encoder.name} · seed {cell.seed}"
+        return self.add("encode", label, params, inputs, components)
+
+    def features(self, cell: Cell) -> str:
+        components = [_spec_of_dataset(cell), PIPELINES.spec(cell.pipeline.name)]
+        params = {
+            "tower": "vae",
+            "dataset": cell.dataset.name,
+            "dataset_params": self.dataset(cell, signal=True),
+            "pipeline": cell.pipeline.name,
+            "params": typed(components[1], cell.pipeline.params),
+            "weights": self.sources.weights(cell),
+            "images": self.sources.images(),
+        }
+        inputs = {"prepare": self.prepare(cell)}
+        return self.add("features", f"vae of {cell.pipeline.name}", params, inputs, components)
+
+    def judge(self, cell: Cell) -> str:
+        params = {
+            "dataset": cell.dataset.name,
+            "dataset_params": self.dataset(cell, signal=True),
+            "judge": _spec_of_dataset(cell).meta.get("judge"),
+            "images": self.sources.images(),
+            "seed": cell.seed,
+        }
+        inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
+        return self.add("judge", cell.dataset.name, params, inputs, [_spec_of_dataset(cell)])
+
+    def condition(self, cell: Cell, control: str | None) -> str:
+        params = {
+            **self.generator(cell, control),
+            "train": _train(cell.conditioner),
+            "seed": cell.seed,
+            "control": control,
+        }
+        inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
+        inputs["features"] = self.features(cell)
+        if control not in TRAINED_CONTROLS:
+            inputs["encode"] = self.encode(cell)
+        if cell.conditioner.train.get("init_from") is not None:
+            inputs["init"] = self.condition(_source_cell(cell, "conditioner"), control)
+        label = _label(cell.conditioner.name, control, f"seed {cell.seed}")
+        return self.add("condition", label, params, inputs, _generators(cell))
+
+    def generate(self, cell: Cell, control: str | None, step: int | None) -> str:
+        params = {
+            **self.generator(cell, control),
+            "sample": untyped(cell.pipeline.sample),
+            "precision": cell.conditioner.train.get("precision", "fp32"),
+            "seed": cell.seed,
+            "control": control,
+            "snapshot": step,
+        }
+        trained = control if control in TRAINED_CONTROLS else None
+        inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
+        inputs["condition"] = self.condition(cell, trained)
+        if trained is None:
+            inputs["encode"] = self.encode(cell)
+        label = _label(cell.conditioner.name, control, _at(step), f"seed {cell.seed}")
+        return self.add("generate", label, params, inputs, _generators(cell))
+
+    def generator(self, cell: Cell, control: str | None) -> dict[str, Any]:
+        """Return what names the conditioner and the denoiser, in training and in sampling."""
+        conditioner, pipeline = _generators(cell)
+        return {
+            "conditioner": _named(conditioner, cell.conditioner.params),
+            "pipeline": _named(pipeline, cell.pipeline.params),
+            "weights": self.sources.weights(cell),
+            "tokens": _token_shape(cell) if control in TRAINED_CONTROLS else None,
+        }
+
+    def evaluate(self, cell: Cell, metric: Block, control: str | None, step: int | None) -> str:
+        spec, dataset = METRICS.spec(metric.name), _spec_of_dataset(cell)
+        needs = _needs(metric)
+        inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
+        params: dict[str, Any] = {
+            "metric": metric.name,
+            "params": typed(spec, metric.params),
+            "label": metric.label,
+            "seed": cell.seed,
+            "split": "test",
+            "image_known": dataset.meta.get("image_known", True),
+        }
+        components = [spec]
+        if "logits" in needs:
+            inputs["encode"] = self.encode(cell)
+        if needs & {"generated", "judge"}:
+            inputs["generate"] = self.generate(cell, control, step)
+        if "judge" in needs:
+            inputs["judge"] = self.judge(cell)
+            towers = {"judge": inputs["judge"], "generate": inputs["generate"]}
+            label = _label("judge", control, _at(step), f"seed {cell.seed}")
+            inputs["features"] = self.add("features", label, {"tower": "judge"}, towers, [])
+        if "train_images" in needs:
+            params["dataset"] = cell.dataset.name
+            params["dataset_params"] = self.dataset(cell, signal=True)
+            params["images"] = self.sources.images()
+            components.append(dataset)
+        label = _label(metric.label, control, _at(step), f"seed {cell.seed}")
+        return self.add("evaluate", label, params, inputs, components)
+
+    def dataset(self, cell: Cell, *, signal: bool = False) -> dict[str, Any]:
+        params = signal_params(cell.dataset) if signal else cell.dataset.params
+        return typed(_spec_of_dataset(cell), params)
+
+    def add(
+        self,
+        stage: str,
+        label: str,
+        params: dict[str, Any],
+        inputs: Mapping[str, str],
+        components: Sequence[ComponentSpec],
+    ) -> str:
+        modules = [f"{STAGES}._{params['tower']}_features"] if stage == "features" else []
+        code = code_of(modules or [f"{STAGES}.{stage}"], components)
+        key = node_key(stage, params, inputs, code)
+        if key not in self.nodes:
+            full = f"{stage} {label}{self.within}"
+            self.nodes[key] = Node(key, stage, full, params, dict(inputs), code)
+        return key
+
+
+def _needs(metric: Block) -> set[str]:
+    return set(METRICS.spec(metric.name).meta.get("needs", ()))
+
+
+def _spec_of_dataset(cell: Cell) -> ComponentSpec:
+    return DATASETS.spec(cell.dataset.name)
+
+
+def _generators(cell: Cell) -> list[ComponentSpec]:
+    return [CONDITIONERS.spec(cell.conditioner.name), PIPELINES.spec(cell.pipeline.name)]
+
+
+def _named(spec: ComponentSpec, params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": spec.name, "params": typed(spec, params)}
+
+
+def _train(block: Block) -> dict[str, Any]:
+    """Return the training settings; the objective and the source of init are keyed apart."""
+    kept = {k: v for k, v in block.train.items() if k not in {"objective", "init_from"}}
+    return dict(untyped(kept))
+
+
+def _label(*parts: str | None) -> str:
+    return " · ".join(part for part in parts if part)
+
+
+def _at(step: int | None) -> str | None:
+    return None if step is None else f"step {step}"
+
+
+def _token_shape(cell: Cell) -> list[int]:
+    """Return the encoder's token shape (L, D) without building it."""
+    tokens = ENCODERS.spec(cell.encoder.name).meta.get("tokens", ())
+    shape = [cell.encoder.params.get(n) if isinstance(n, str) else n for n in tokens]
+    sized = [size for size in shape if isinstance(size, int)]
+    if len(sized) != 2 or len(shape) != 2:
+        raise RecipeError(
+            f"control 'class_label' needs the token shape of encoder {cell.encoder.name!r}, whose "
+            f"mark says tokens={tokens!r}: name two integers or two integer parameters there"
+        )
+    return sized
+
+
+def _source_cell(cell: Cell, kind: str) -> Cell:
+    """Return the cell that ``<kind>.train.init_from`` starts from: itself without ``init_from``,
+    with the dotted values changed.
+    """
+    block: Block = getattr(cell, kind)
+    changes: Mapping[str, Any] = block.train["init_from"]
+    source = replace(cell, **{kind: replace(block, train={**block.train, "init_from": None})})
+    for path, value in changes.items():
+        source = _changed(source, path, value)
+    return source
+
+
+def _changed(cell: Cell, path: str, value: Any) -> Cell:
+    head, *rest = path.split(".")
+    if head == "seed" and not rest:
+        return replace(cell, seed=value)
+    block = getattr(cell, head, None)
+    if len(rest) >= 2 and isinstance(block, Block) and rest[0] in {"params", "train", "sample"}:
+        section: dict[str, Any] = getattr(block, rest[0])
+        if rest[1] in section:
+            changed: dict[str, Any] = {rest[0]: _set(section, rest[1:], value)}
+            return replace(cell, **{head: replace(block, **changed)})
+    raise RecipeError(
+        f"init_from: {path!r} cannot be changed there; name a value like dataset.params.subjects "
+        "or encoder.train.epochs"
+    )
+
+
+def _set(section: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    inner = section.get(path[0])
+    if len(path) > 1:
+        value = _set(inner if isinstance(inner, Mapping) else {}, path[1:], value)
+    return {**section, path[0]: value}

@@ -1,0 +1,123 @@
+"""Where a run's figures come from: versions, sources, seeds, machine, timings; no host names."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import sys
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from zoo.engine.fingerprints import Sources
+from zoo.engine.graph import Plan
+from zoo.recipe import Recipe
+from zoo.registries import REGISTRIES
+
+if TYPE_CHECKING:
+    from zoo.engine.execute import Outcome
+
+#: Distributions whose versions are recorded in full.
+RECORDED = (
+    "eegzoo", "torch", "torchvision", "diffusers", "transformers", "peft", "timm", "braindecode",
+    "mne", "mne-bids", "numpy", "scipy", "scikit-learn", "pandas", "pillow", "safetensors",
+)  # fmt: skip
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that compute."""
+    found = {"python": platform.python_version()}
+    for name in RECORDED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def provenance(
+    recipe: Recipe,
+    plan: Plan,
+    outcome: Outcome,
+    sources: Sources,
+    *,
+    device: str,
+    threads: int | None,
+    seconds: float,
+) -> dict[str, Any]:
+    """Return the content of ``provenance.json``."""
+    code = hashlib.sha256(
+        "".join(sorted({node.code.digest for node in plan.nodes.values()})).encode()
+    )
+    return {
+        "schema": 1,
+        "recipe": recipe.name,
+        "scale": recipe.scale,
+        "data": recipe.data,
+        "weights": _weights(recipe, sources),
+        "datasets": {
+            cell.dataset.name: sources.dataset(cell) for cell in reversed(recipe.cells)
+        },
+        "images": sources.images(),
+        "components": _origins(recipe),
+        "seeds": sorted({cell.seed for cell in recipe.cells}),
+        "code": code.hexdigest(),
+        "versions": versions(),
+        "machine": {
+            "system": platform.system(),
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "device": device,
+            "threads": threads or _threads_used(),
+        },
+        "seconds": round(seconds, 1),
+        "nodes": [
+            {
+                "key": key,
+                "stage": node.stage,
+                "label": node.label,
+                "seconds": round(outcome.seconds.get(key, 0.0), 2),
+                "state": _state(key, outcome),
+                "inputs": node.inputs,
+            }
+            for key, node in plan.nodes.items()
+        ],
+    }
+
+
+def _weights(recipe: Recipe, sources: Sources) -> list[dict[str, Any]]:
+    """Return name, pinned revision and content hash of each denoiser named by the cells."""
+    from zoo.pipelines._weights import NAMED
+
+    found: dict[str, dict[str, Any]] = {}
+    for cell in recipe.cells:
+        name = cell.pipeline.params.get("weights")
+        if name is not None and name not in found:
+            revision = getattr(NAMED.get(name), "revision", None)
+            digest = sources.weights(cell)
+            found[name] = {"name": name, "revision": revision, "sha256": digest}
+    return list(found.values())
+
+
+def _origins(recipe: Recipe) -> dict[str, str]:
+    used = {
+        (kind, getattr(cell, kind).name)
+        for cell in recipe.cells
+        for kind in ("dataset", "encoder", "conditioner", "pipeline")
+    }
+    used |= {("metric", metric.name) for cell in recipe.cells for metric in cell.metrics}
+    return {f"{kind} {name}": REGISTRIES[kind].origin(name) for kind, name in sorted(used)}
+
+
+def _threads_used() -> int | None:
+    """Return torch's thread count where torch was needed at all."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch is not None else None
+
+
+def _state(key: str, outcome: Outcome) -> str:
+    if key in outcome.failures:
+        return "failed"
+    return "ran" if key in outcome.ran else "reused"

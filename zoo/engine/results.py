@@ -1,0 +1,176 @@
+"""``results.json`` and ``results.csv``: every figure with split, n, interval and definition."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from zoo.engine.execute import Outcome
+from zoo.engine.graph import CellPlan, Plan, Variant
+from zoo.engine.store import Store
+from zoo.recipe import Recipe
+from zoo.registries import DATASETS
+
+#: The metric whose mean difference, real minus shuffled EEG, is what the EEG contributes.
+CONTRIBUTION = "image_class_accuracy"
+
+CSV_COLUMNS = (
+    "cell", "control", "step", "seed", "metric", "value", "low", "high", "n", "unit", "split",
+    "chance", "selected_on", "reason",
+)  # fmt: skip
+
+
+def results(recipe: Recipe, plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
+    """Return the content of ``results.json``."""
+    contribution = {}
+    cells = []
+    for cell in plan.cells:
+        cells += [_entry(cell, variant, plan, store, outcome) for variant in cell.variants]
+        if (found := _contribution(cell, store)) is not None:
+            contribution[cell.cell.id] = found
+    return {
+        "schema": 1,
+        "recipe": recipe.name,
+        "summary": recipe.summary,
+        "scale": recipe.scale,
+        "data": recipe.data,
+        "weights": recipe.weights,
+        "stand_ins": list(recipe.stand_ins),
+        "cells": cells,
+        "contribution": contribution,
+    }
+
+
+def write_csv(path: Path, found: dict[str, Any]) -> None:
+    """Write one row per figure of `found`, the content of ``results.json``."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, CSV_COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        for cell in found["cells"]:
+            for name, metric in cell["metrics"].items():
+                low, high = metric.get("ci95") or (None, None)
+                about = {"cell": cell["id"], "control": cell["control"], "seed": cell["seed"]}
+                step = cell["coords"].get("step")
+                row = {**metric, **about, "step": step, "metric": name, "low": low, "high": high}
+                writer.writerow(row)
+
+
+def _entry(
+    cell: CellPlan, variant: Variant, plan: Plan, store: Store, outcome: Outcome
+) -> dict[str, Any]:
+    """Return one row of ``cells``: a cell, or a cell under a control or at a snapshot."""
+    step = {} if variant.step is None else {"step": variant.step}
+    nodes = {"encode": cell.encode, "condition": variant.condition, "generate": variant.generate}
+    if variant.condition and "encode" not in plan.nodes[variant.condition].inputs:
+        del nodes["encode"]
+    failures = [
+        {"node": outcome.failures[key].label, "message": outcome.failures[key].message}
+        for key in (*nodes.values(), *variant.metrics.values())
+        if key in outcome.failures
+    ]
+    return {
+        "id": cell.cell.id,
+        "coords": {**cell.cell.coords, **step},
+        "control": variant.control,
+        "seed": cell.cell.seed,
+        "metrics": {
+            label: _metric(key, cell, plan, store, outcome)
+            for label, key in variant.metrics.items()
+        },
+        "logs": {
+            stage: f"logs/{cell.cell.id}/{log_name(stage, variant)}"
+            for stage in ("encode", "condition")
+            if stage in nodes and (store.path(nodes[stage]) / "log.csv").is_file()
+        },
+        "gallery": f"gallery/{cell.cell.id}",
+        "notes": _notes(cell, store),
+        "timings": {
+            stage: round(outcome.seconds[key], 1)
+            for stage, key in nodes.items()
+            if key in outcome.seconds
+        },
+        "failures": failures,
+    }
+
+
+def log_name(stage: str, variant: Variant) -> str:
+    """Return the file name of a training log below ``logs/<cell>/``."""
+    return f"{stage}.{variant.control}.csv" if _own_training(stage, variant) else f"{stage}.csv"
+
+
+def _own_training(stage: str, variant: Variant) -> bool:
+    from zoo.engine.plan import TRAINED_CONTROLS
+
+    return stage == "condition" and variant.control in TRAINED_CONTROLS
+
+
+def _metric(
+    key: str, cell: CellPlan, plan: Plan, store: Store, outcome: Outcome
+) -> dict[str, Any]:
+    if key in outcome.failures:
+        return {"value": None, "reason": f"not computed: {outcome.failures[key].message}"}
+    metric: dict[str, Any] = json.loads((store.path(key) / "metric.json").read_text())
+    found = {name: value for name, value in metric.items() if value is not None}
+    if cell.encode in _ancestors(plan, key):
+        encode = json.loads((store.path(cell.encode) / "encode.json").read_text())
+        if encode.get("selected_on"):
+            found["selected_on"] = encode["selected_on"]
+    return {"value": None, **found}
+
+
+def _ancestors(plan: Plan, key: str) -> set[str]:
+    found = set(plan.nodes[key].inputs.values())
+    for parent in tuple(found):
+        found |= _ancestors(plan, parent)
+    return found
+
+
+def _notes(cell: CellPlan, store: Store) -> list[str]:
+    """Return what a reader must know: leakage, the data set's notes, overlaps of the split."""
+    leakage = DATASETS.spec(cell.cell.dataset.name).meta.get("leakage")
+    notes = [leakage] if leakage else []
+    if store.valid(cell.prepare):
+        notes += json.loads((store.path(cell.prepare) / "notes.json").read_text())
+    if store.valid(cell.select):
+        overlap = json.loads((store.path(cell.select) / "overlap.json").read_text())
+        notes += [_overlap_sentence(name, share) for name, share in overlap.items()]
+    return notes
+
+
+def _overlap_sentence(name: str, share: float) -> str:
+    return f"{share:.0%} of the test trials have a {name} that also occurs in training."
+
+
+def _contribution(cell: CellPlan, store: Store) -> dict[str, Any] | None:
+    """Return the mean of real minus shuffled EEG over the same trials, with its interval."""
+    import numpy as np
+
+    from zoo.statistics import bootstrap
+
+    scores = {}
+    for variant in cell.variants:
+        key = variant.metrics.get(CONTRIBUTION)
+        if variant.step is None and key and store.valid(key):
+            path = store.path(key) / "per_sample.csv"
+            if path.is_file():
+                with path.open(newline="") as file:
+                    rows = csv.DictReader(file)
+                    scores[variant.control] = {r["trial_id"]: float(r["score"]) for r in rows}
+    if None not in scores or "shuffled_eeg" not in scores:
+        return None
+    real, shuffled = scores[None], scores["shuffled_eeg"]
+    if not real or set(real) != set(shuffled):
+        return None
+    differences = np.array([real[trial] - shuffled[trial] for trial in real])
+    interval = bootstrap(differences, seed=cell.cell.seed)
+    return {
+        "metric": CONTRIBUTION,
+        "value": float(differences.mean()),
+        "ci95": None if interval is None else [round(float(end), 4) for end in interval],
+        "n": len(differences),
+        "unit": "trial",
+        "split": "test",
+        "definition": "mean difference of the same trials, real minus shuffled EEG",
+    }

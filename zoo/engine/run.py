@@ -1,0 +1,203 @@
+"""One call from recipe to run folder: plan, execute, write."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import yaml
+
+from zoo.engine.execute import Failure, Outcome, execute
+from zoo.engine.fingerprints import Sources
+from zoo.engine.gallery import write_gallery
+from zoo.engine.graph import Plan
+from zoo.engine.plan import plan as make_plan
+from zoo.engine.provenance import provenance
+from zoo.engine.results import log_name, results, write_csv
+from zoo.engine.roots import Roots
+from zoo.engine.store import Store
+from zoo.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left behind.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    failed : tuple of Failure
+        Empty when every cell came through.
+    ran, reused : int
+        Nodes.
+    """
+
+    folder: Path
+    failed: tuple[Failure, ...]
+    ran: int
+    reused: int
+
+
+def run(
+    recipe: Recipe,
+    *,
+    data_root: Path | str | None = None,
+    image_root: Path | str | None = None,
+    weights_root: Path | str | None = None,
+    store: Store | Path | str | None = None,
+    out: Path | str = Path("runs"),
+    device: str = "cpu",
+    threads: int | None = None,
+) -> RunResult:
+    """Run every stage that the store lacks and write a run folder.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Checked cells.
+    data_root, image_root, weights_root : Path or None
+        Where recordings, pictures and weights are.
+    store : Store, Path or None
+        None is ``ZOO_STORE``, else the user's cache folder.
+    out : Path
+        The run folder is ``<out>/<recipe>/<timestamp>-<hash>``.
+    device : str
+        Torch device.
+    threads : int or None
+        Threads of torch and BLAS; results are bit-identical only at the same number.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    UserError
+        If something that every cell needs is missing or wrong; nothing is written then.
+    """
+    began = time.monotonic()
+    roots = Roots.resolve(data_root, image_root, weights_root)
+    store = store if isinstance(store, Store) else Store(store)
+    plan = make_plan(recipe, roots, store)
+    _say_what(recipe, plan, store)
+    outcome = execute(plan, store, roots, device=device, threads=threads, say=_say)
+    folder = _write(recipe, plan, store, roots, outcome, Path(out), device, threads, began)
+    if outcome.failures:
+        _say(_failure_table(outcome))
+    return RunResult(
+        folder, tuple(outcome.failures.values()), len(outcome.ran), len(outcome.reused)
+    )
+
+
+def _write(
+    recipe: Recipe,
+    plan: Plan,
+    store: Store,
+    roots: Roots,
+    outcome: Outcome,
+    out: Path,
+    device: str,
+    threads: int | None,
+    began: float,
+) -> Path:
+    """Write the run folder beside its final name, then move it there and point `latest` to it."""
+    home = out / _safe(recipe.name)
+    home.mkdir(parents=True, exist_ok=True)
+    digest = sha256("".join(plan.nodes).encode()).hexdigest()[:8]
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest}"
+    partial = home / f".{name}.{os.getpid()}"
+    partial.mkdir()
+    try:
+        text = yaml.safe_dump(recipe.resolved, sort_keys=False, allow_unicode=True)
+        (partial / "recipe.yaml").write_text(text, "utf-8")
+        _write_failures(partial / "failures", outcome)
+        for cell in plan.cells:
+            write_gallery(partial / "gallery" / cell.cell.id, cell, store, roots)
+        _copy_logs(partial / "logs", plan, store)
+        found = results(recipe, plan, store, outcome)
+        _write_json(partial / "results.json", found)
+        write_csv(partial / "results.csv", found)
+        seconds = time.monotonic() - began
+        about = provenance(
+            recipe, plan, outcome, Sources(roots), device=device, threads=threads, seconds=seconds
+        )
+        _write_json(partial / "provenance.json", about)
+        from zoo.report import write_report
+
+        write_report(partial)
+        folder = _free_name(home / name)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # already renamed when all went well
+    _point_latest(out / "latest", folder)
+    return folder
+
+
+def _copy_logs(folder: Path, plan: Plan, store: Store) -> None:
+    for cell in plan.cells:
+        for variant in cell.variants:
+            for stage, key in (("encode", cell.encode), ("condition", variant.condition)):
+                log = store.path(key) / "log.csv"
+                if log.is_file():
+                    target = folder / cell.cell.id / log_name(stage, variant)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(log, target)
+
+
+def _write_failures(folder: Path, outcome: Outcome) -> None:
+    for key, failure in outcome.failures.items():
+        folder.mkdir(exist_ok=True)
+        text = f"{failure.label}\n{failure.message}\n\n{failure.traceback or ''}"
+        (folder / f"{key}.txt").write_text(text, "utf-8")
+
+
+def _write_json(path: Path, content: object) -> None:
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", "utf-8")
+
+
+def _free_name(folder: Path) -> Path:
+    """Return `folder`, with a number behind it where a run of the same second took the name."""
+    candidate, number = folder, 2
+    while candidate.exists():
+        candidate, number = folder.with_name(f"{folder.name}-{number}"), number + 1
+    return candidate
+
+
+def _point_latest(link: Path, folder: Path) -> None:
+    """Replace the symbolic link `latest` in one step."""
+    fresh = link.with_name(f".latest.{os.getpid()}")
+    fresh.symlink_to(os.path.relpath(folder, link.parent), target_is_directory=True)
+    fresh.replace(link)
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", name).strip(".") or "run"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _say_what(recipe: Recipe, plan: Plan, store: Store) -> None:
+    facts = plan.to_json()
+    _say(f"{recipe.name}: {recipe.data} data, {recipe.weights} weights, scale {recipe.scale}")
+    for stand_in in recipe.stand_ins:
+        _say(f"  stands in: {stand_in}")
+    cells = "1 cell" if facts["cells"] == 1 else f"{facts['cells']} cells"
+    counts = f"{facts['distinct']} stage runs, {facts['cached']} cached, {facts['to_run']} to run"
+    _say(f"  {cells}, {counts} (store: {store.root})")
+
+
+def _failure_table(outcome: Outcome) -> str:
+    rows = [f"  {f.label}: {f.message}" for f in outcome.failures.values()]
+    return "\n".join([f"{len(rows)} of the stage runs did not come through:", *rows])
