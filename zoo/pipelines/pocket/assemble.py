@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -29,13 +30,13 @@ def assemble(out: Path) -> Path:
     pipeline.save_pretrained(weights, safe_serialization=True)
     shutil.copytree(out / "judge", weights / "judge")
     for config in weights.rglob("*.json"):
-        _forget_folders(config)
+        _tidy(config)
     return weights
 
 
-def _forget_folders(config: Path) -> None:
-    """Drop the line in which diffusers notes the folder that a part was loaded from."""
-    lines = config.read_text().splitlines()
-    kept = [line for line in lines if '"_name_or_path"' not in line]
-    if kept != lines:
-        config.write_text("\n".join(kept) + "\n")
+def _tidy(config: Path) -> None:
+    """Drop the folder a part came from; name the tokenizer's class as every transformers knows it."""
+    text = config.read_text().replace("TokenizersBackend", "PreTrainedTokenizerFast")
+    settings = json.loads(text)
+    settings.pop("_name_or_path", None)
+    config.write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n")

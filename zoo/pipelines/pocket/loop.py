@@ -15,7 +15,6 @@ from zoo.progress import bar
 from zoo.seeds import torch_generator
 
 SEED = 2026
-CHECKPOINT_EVERY = 150.0  # seconds
 
 Loss = Callable[[torch.Generator], torch.Tensor]
 
@@ -31,6 +30,7 @@ def train_steps(
     weight_decay: float,
     average: float,
     warmup: int = 100,
+    checkpoint_every: float = 150.0,
 ) -> dict[str, nn.Module]:
     """Train `modules` and return copies that hold the averaged weights.
 
@@ -51,6 +51,8 @@ def train_steps(
         AdamW under a linear warm-up and a cosine to zero.
     average : float
         Decay of the moving average of the weights.
+    checkpoint_every : float
+        Seconds between checkpoints.
     """
     modules = dict(sorted(modules.items()))
     parameters = [p for m in modules.values() for p in m.parameters() if p.requires_grad]
@@ -73,7 +75,7 @@ def train_steps(
             smooth = value.item() if smooth is None else 0.98 * smooth + 0.02 * value.item()
             progress.set_postfix(loss=f"{smooth:.4f}", refresh=False)
             progress.update()
-            if time.monotonic() - saved > CHECKPOINT_EVERY or step + 1 == steps:
+            if time.monotonic() - saved > checkpoint_every or step + 1 == steps:
                 _save(path, step + 1, modules, averaged, optimiser)
                 saved = time.monotonic()
     return averaged

@@ -139,22 +139,11 @@ def sheet(
 ) -> Image.Image:
     """Lay out rows of pictures, one column a class: drawn, rebuilt, from text; photographs last."""
     columns = len(CLASSES)
-    order = [
-        [i for i, f in enumerate(factors[:PROMPTS]) if f.class_index == k][:6]
-        for k in range(columns)
-    ]
-    rows = [("drawn", [drawings[i[r]] for i in order]) for r in range(2)]
-    rows += [
-        ("the same two rows, through the autoencoder", [rebuilt[i[r]] for i in order])
-        for r in range(2)
-    ]
-    rows += [
-        (
-            "from text (10 steps, guidance 3), first seeds, none left out",
-            [generated[i[r]] for i in order],
-        )
-        for r in range(6)
-    ]
+    first = [[i for i, f in enumerate(factors) if f.class_index == k] for k in range(columns)]
+    rows = [("drawn", [drawings[i[0]] for i in first])]
+    rows += [("the same, through the autoencoder", [rebuilt[i[0]] for i in first])]
+    title = "from text (10 steps, guidance 3): the first five captions of each class, none left out"
+    rows += [(title, [generated[i[r]] for i in first]) for r in range(5)]
     pairs = torch.stack([photos, photos_rebuilt], 1).flatten(0, 1)
     rows.append(("photographs never trained on, each beside its reconstruction", list(pairs)))
     zoom, strip, cell = 2, 16, 128
