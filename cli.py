@@ -1,4 +1,4 @@
-"""The command line `zoo`: every command parses, calls the package, prints. No heavy imports here."""
+"""The command line `zoo`: a command parses, calls the package, prints; imports are inside."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import importlib.util
 import os
@@ -14,6 +15,9 @@ from registry.sources import Source, module_path, shown_as
 
 #: Set this environment variable to anything but "" or "0" to ignore all entry points.
 OFF_SWITCH = "ZOO_NO_PLUGINS"
+
+#: How the modules of files given on the command line are called, before their stem.
+FILE_MODULE = "eegzoo_plugin_"
 
 
 def entry_point_sources(group: str) -> list[Source]:
@@ -51,8 +55,10 @@ def plugin_source(plugin: str) -> Source:
     if plugin.endswith(".py") or os.sep in plugin:
         if not path.is_file():
             raise ComponentError(f"--plugin {plugin}: there is no such file")
-        module = f"eegzoo_plugin_{path.stem}"
-        return Source(path.stem, module, path.resolve(), f"--plugin {plugin}", plugin)
+        path = path.resolve()
+        place = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+        module = f"{FILE_MODULE}{path.stem}_{place}"
+        return Source(path.stem, module, path, f"--plugin {plugin}", plugin)
     found = module_path(plugin)
     if found is None:
         raise ComponentError(

@@ -19,7 +19,7 @@ from registry.errors import (
     did_you_mean,
 )
 from registry.parameters import ParameterProblem, parameter_problems
-from registry.plugins import entry_point_sources, import_file
+from registry.plugins import FILE_MODULE, entry_point_sources, import_file
 from registry.runtime import spec_of_class
 from registry.sources import Source, folder_sources
 from registry.spec import ComponentSpec
@@ -127,7 +127,7 @@ class Registry:
         spec = self.spec(name)
         (source,) = self._sources()[spec.name]
         try:
-            if source.module.startswith("eegzoo_plugin_"):
+            if source.module.startswith(FILE_MODULE):
                 import_file(source.module, spec.path)
             module = importlib.import_module(source.module)
         except Exception as error:  # a component may fail in any way; the cause is chained
@@ -278,5 +278,3 @@ def _line_in(path: Path, error: Exception) -> int | None:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
     return lines[-1] if lines else None
-
-

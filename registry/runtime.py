@@ -8,7 +8,7 @@ from pathlib import Path
 
 from registry.errors import ComponentError, article
 from registry.spec import MISSING, ComponentSpec, Parameter
-from registry.static import parameter_help
+from registry.static import parameter_help, prose
 
 
 def spec_of_class(kind: str, name: str, cls: type) -> ComponentSpec:
@@ -35,6 +35,7 @@ def spec_of_class(kind: str, name: str, cls: type) -> ComponentSpec:
         meta=dict(meta),
         parameters=_parameters(cls),
         doc=doc,
+        notes=prose(inspect.getdoc(cls) or ""),
     )
 
 

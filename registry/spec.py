@@ -66,13 +66,15 @@ class ComponentSpec:
     path : Path
         The source file.
     line : int
-        Where the class begins.
+        Where the class begins, decorators included.
     meta : dict
         Every keyword of the mark.
     parameters : tuple of Parameter
         The constructor's keywords, in order.
     doc : str
         The file's whole docstring.
+    notes : str
+        The class docstring up to its first section.
     """
 
     kind: str
@@ -85,6 +87,7 @@ class ComponentSpec:
     meta: dict[str, Any] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     doc: str = ""
+    notes: str = ""
 
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter called `name`, or None."""

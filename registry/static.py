@@ -50,10 +50,11 @@ def read_spec(
         class_name=cls.name,
         module=module,
         path=path,
-        line=cls.lineno,
+        line=min(d.lineno for d in cls.decorator_list),
         meta=_meta(mark, shown),
         parameters=_parameters(cls, _constants(tree), shown),
         doc=doc,
+        notes=prose(ast.get_docstring(cls) or ""),
     )
 
 
@@ -85,6 +86,11 @@ def parameter_help(docstring: str) -> dict[str, str]:
     return {name: text for name, text in helps.items() if text}
 
 
+def prose(docstring: str) -> str:
+    """Return a numpydoc docstring up to its first section."""
+    return re.split(r"^.*\n\s*-{3,}\s*$", docstring, maxsplit=1, flags=re.MULTILINE)[0].strip()
+
+
 def _first_sentence(lines: list[str]) -> str:
     paragraph = " ".join(lines).strip()
     return re.split(r"(?<=[.;])\s", paragraph, maxsplit=1)[0].rstrip(".;").strip()
@@ -103,7 +109,7 @@ def _parse(kind: str, name: str, path: Path, shown: str) -> ast.Module:
 
 
 @lru_cache(maxsize=512)
-def _tree(path: Path, mtime_ns: int, size: int) -> ast.Module:
+def _tree(path: Path, _mtime_ns: int, _size: int) -> ast.Module:
     """Parse a file; the cache forgets it when the file changes."""
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -162,9 +168,7 @@ def _constants(tree: ast.Module) -> dict[str, Any]:
     return values
 
 
-def _parameters(
-    cls: ast.ClassDef, constants: dict[str, Any], shown: str
-) -> tuple[Parameter, ...]:
+def _parameters(cls: ast.ClassDef, constants: dict[str, Any], shown: str) -> tuple[Parameter, ...]:
     """Return the keywords of the class's own constructor; none where it has no constructor."""
     functions = [n for n in cls.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
     if not functions:

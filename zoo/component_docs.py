@@ -82,7 +82,9 @@ def _page(registry: Registry) -> str:
     lines += ["| name | what it is | paper | license |", "|---|---|---|---|"]
     for spec in specs:
         facts = [_cell(spec.meta.get(key, "")) for key in ("paper", "license")]
-        lines.append(f"| [`{spec.name}`](#{spec.name}) | {_cell(spec.summary)} | {facts[0]} | {facts[1]} |")
+        lines.append(
+            f"| [`{spec.name}`](#{spec.name}) | {_cell(spec.summary)} | {facts[0]} | {facts[1]} |"
+        )
     for spec in specs:
         lines += ["", *_section(spec, registry)]
     return "\n".join([*lines, ""])
@@ -90,6 +92,7 @@ def _page(registry: Registry) -> str:
 
 def _section(spec: ComponentSpec, registry: Registry) -> list[str]:
     lines = [f"## {spec.name}", "", *spec.doc.strip().splitlines(), ""]
+    lines += [*spec.notes.splitlines(), ""] if spec.notes else []
     facts = {k: v for k, v in spec.meta.items() if k not in _HIDDEN}
     if "train" in spec.meta:
         facts["default training"] = spec.meta["train"]

@@ -77,6 +77,7 @@ def show_json(kind: str, name: str, geometry: dict[str, Any], n_outputs: int) ->
         "name": spec.name,
         "summary": spec.summary,
         "doc": spec.doc,
+        "notes": spec.notes,
         "origin": registry.origin(name),
         "class": f"{spec.module}.{spec.class_name}",
         "meta": spec.meta,
@@ -121,8 +122,7 @@ def show_text(facts: dict[str, Any]) -> str:
     """Return what `show_json` found as text."""
     parts = [f"{facts['name']} ({facts['kind']}): {facts['summary']}"]
     rest = facts["doc"].partition("\n")[2].strip()
-    if rest:
-        parts.append(rest)
+    parts += [text for text in (rest, facts["notes"]) if text]
     rows = [(key, _value(value)) for key, value in facts["meta"].items()]
     rows.append(("origin", facts["origin"]))
     parts.append(_columns(rows))
