@@ -1,0 +1,97 @@
+"""What the recipe becomes: blocks, cells and the checked recipe that the engine is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Block:
+    """One component with everything that was decided about it; JSON-able by `asdict`.
+
+    Parameters
+    ----------
+    name : str
+    params : dict
+        Constructor parameters, the component's defaults included; without those that the engine
+        supplies.
+    train : dict
+        Every training setting, `epochs` or `steps` (the other is None); empty for components
+        that are not trained. The encoder's also holds ``objective: {name, params}``.
+    sample : dict
+        Every sampling setting (pipelines).
+    label : str
+        What results call it (metrics).
+    """
+
+    name: str
+    params: dict[str, Any] = field(default_factory=dict)
+    train: dict[str, Any] = field(default_factory=dict)
+    sample: dict[str, Any] = field(default_factory=dict)
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the grid.
+
+    Parameters
+    ----------
+    id : str
+        Safe as a folder's name, unique in the recipe; "cell" where there is no grid.
+    coords : dict
+        Axis (dotted path) -> its value here, as written.
+    """
+
+    id: str
+    coords: dict[str, Any]
+    seed: int
+    dataset: Block
+    encoder: Block
+    conditioner: Block
+    pipeline: Block
+    metrics: tuple[Block, ...]
+    controls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe after all layers and checks.
+
+    Parameters
+    ----------
+    name, summary : str
+    path : Path
+        The file.
+    text : str
+        What the file holds.
+    sources : dict
+        Dotted path -> where the choice comes from.
+    seed : int
+        Of the first cell.
+    scale : {"pocket", "mixed", "full"}
+        Stand-ins for data and for weights: both, one, none.
+    data : {"simulated", "real"}
+    weights : str
+        What the pipelines' weights are called: "pocket", "sd-1.5".
+    stand_ins : tuple of str
+        Of "data" and "weights", what a stand-in replaces.
+    cells : tuple of Cell
+    resolved : dict
+        The recipe with all defaults and layers written out; read again, it gives the same cells.
+    """
+
+    name: str
+    summary: str
+    path: Path
+    text: str
+    sources: dict[str, str]
+    seed: int
+    scale: str
+    data: str
+    weights: str
+    stand_ins: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    resolved: dict[str, Any]

@@ -1,0 +1,162 @@
+"""The grid: the cartesian product of its axes, and a readable folder-safe name for each cell."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.recipe.errors import Problems
+from zoo.recipe.layers import BLOCKS, layer, leaves, merge
+from zoo.recipe.nodes import Node, plain
+from zoo.recipe.overrides import Assignments, Path, path_problem
+
+#: What cells may differ in.
+VARIED = ("seed", "dataset", "encoder", "conditioner", "pipeline")
+_LONGEST_ID = 100
+_LONGEST_VALUE = 32
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A cell before it is checked: where it lies in the grid, and its merged tree."""
+
+    coords: dict[str, Any]
+    tree: Node
+
+
+def axes_of(entries: dict[str, Node], problems: Problems) -> dict[Path, list[Node]]:
+    """Return the axes of a ``grid`` mapping, path -> values; note what is wrong with them."""
+    axes: dict[Path, list[Node]] = {}
+    for dotted, node in entries.items():
+        problem = axis_problem(dotted)
+        if problem is not None:
+            problems.add(node.where, problem)
+        elif not isinstance(node.value, list):
+            problems.add(node.where, "must be a list of the values to run")
+        elif not node.value:
+            problems.add(node.where, "is empty: the grid would have no cell")
+        else:
+            _note_repeated(node.value, problems)
+            axes[tuple(dotted.split("."))] = node.value
+    return axes
+
+
+def axis_problem(dotted: str) -> str | None:
+    """Return why cells cannot differ in a dotted path, or None."""
+    problem = path_problem(dotted)
+    if problem is None and dotted.partition(".")[0] not in VARIED:
+        problem = f"cells can differ in {', '.join(VARIED)}, not in {dotted!r}"
+    return problem
+
+
+def expand(base: Node, axes: dict[Path, list[Node]], overrides: Assignments) -> list[Variant]:
+    """Return one variant per point of the grid, with the overrides on top.
+
+    An override wins over an axis: an axis whose value it replaces is left out, and cells that
+    become equal are one cell.
+
+    Parameters
+    ----------
+    base : Node
+        The recipe with its stand-ins.
+    axes : dict of path to list of Node
+    overrides : list of (path, Node)
+        From ``--set``.
+    """
+    top = layer(overrides, base.where)
+    live = {p: values for p, values in axes.items() if not is_overridden(p, top, base)}
+    variants = []
+    for point in itertools.product(*live.values()):
+        chosen = list(zip(live, point, strict=True))
+        tree = merge(merge(base, layer(chosen, base.where)), top)
+        variants.append(Variant({".".join(p): plain(value) for p, value in chosen}, tree))
+    return distinct(variants)
+
+
+def is_overridden(axis: Path, top: Node, base: Node) -> bool:
+    """Say whether an override replaces whatever the axis sets."""
+    block_name = (*axis, "name")
+    for leaf in leaves(top):
+        if leaf == axis[: len(leaf)] or (axis in BLOCKS and leaf == block_name):
+            return True
+        if {leaf[-1], axis[-1]} == {"epochs", "steps"} and leaf[:-1] == axis[:-1]:
+            return True
+        if leaf[-1] == "name" and axis[: len(leaf)] == (*leaf[:-1], "params"):
+            new, old = top.at(leaf), base.at(leaf)
+            return old is None or new is None or new.value != old.value
+    return False
+
+
+def distinct(variants: Sequence[Variant]) -> list[Variant]:
+    """Return the variants without those that equal an earlier one."""
+    seen: dict[str, Variant] = {}
+    for variant in variants:
+        seen.setdefault(json.dumps(plain(variant.tree), sort_keys=True), variant)
+    return list(seen.values())
+
+
+def cell_ids(coords: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a unique name for each cell: "encoder=eegnet,seed=1"; "cell" without a grid."""
+    axes = list(dict.fromkeys(axis for point in coords for axis in point))
+    short = {axis: _short(axis, axes) for axis in axes}
+    ids = [
+        _shortened(",".join(f"{short[a]}={_text(v)}" for a, v in point.items()) or "cell", point)
+        for point in coords
+    ]
+    return [
+        name if [n.lower() for n in ids].count(name.lower()) == 1 else f"{name}-{_digest(point)}"
+        for name, point in zip(ids, coords, strict=True)
+    ]
+
+
+def _note_repeated(values: list[Node], problems: Problems) -> None:
+    seen: dict[str, Node] = {}
+    for value in values:
+        text = json.dumps(plain(value), sort_keys=True)
+        if seen.setdefault(text, value) is not value:
+            problems.add(value.where, f"the value {text} is listed twice")
+
+
+def _short(axis: str, axes: list[str]) -> str:
+    """Return as few of the last steps of a path as tell it from the other axes."""
+    steps = axis.split(".")
+    for length in range(1, len(steps)):
+        tail = ".".join(steps[-length:])
+        if sum(other == tail or other.endswith(f".{tail}") for other in axes) == 1:
+            return tail
+    return axis
+
+
+def _text(value: Any) -> str:
+    """Return a value as part of a folder's name: {by: run, test: ["6"]} -> "run-6"."""
+    text = "-".join(_words(value)) or "none"
+    text = re.sub(r"[^A-Za-z0-9_.+-]+", "_", text)
+    if len(text) <= _LONGEST_VALUE:
+        return text
+    return f"{text[: _LONGEST_VALUE - 7]}-{_digest(value)}"
+
+
+def _words(value: Any) -> list[str]:
+    match value:
+        case dict():
+            return [word for entry in value.values() for word in _words(entry)]
+        case list():
+            return [word for item in value for word in _words(item)]
+        case bool() | None:
+            return [json.dumps(value).replace("null", "none")]
+        case float():
+            return [f"{value:g}"]
+    return [str(value)]
+
+
+def _shortened(name: str, point: dict[str, Any]) -> str:
+    return name if len(name) <= _LONGEST_ID else f"{name[: _LONGEST_ID - 7]}-{_digest(point)}"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:6]

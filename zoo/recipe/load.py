@@ -1,0 +1,252 @@
+"""`load_recipe`: from a file and the command line to checked cells, or every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from registry.errors import did_you_mean
+from zoo.recipe.cells import Recipe
+from zoo.recipe.errors import Problems, RecipeError
+from zoo.recipe.find import find_recipe
+from zoo.recipe.grid import VARIED, Variant, axes_of, axis_problem, cell_ids, distinct, expand
+from zoo.recipe.grid import is_overridden as overridden
+from zoo.recipe.layers import layer, merge, normalised, stand_in, without
+from zoo.recipe.nodes import Node, plain
+from zoo.recipe.overrides import Assignments, parse_overrides, path_problem
+from zoo.recipe.resolve import Resolver
+from zoo.recipe.resolved import resolved
+from zoo.recipe.schema import CELL_KEYS, FILE_KEYS
+from zoo.recipe.stand_ins import forbid, require_data, stamps
+from zoo.recipe.yaml_strict import parse
+
+STAND_INS = ("data", "weights")
+#: Free text, where a leading slash is no path.
+_PROSE = ("summary", "sources")
+
+
+def load_recipe(
+    source: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    scale: str = "auto",
+    data_root: Path | None = None,
+    weights_root: Path | None = None,
+    for_run: bool = False,
+) -> Recipe:
+    """Read, merge, expand and check a recipe. Imports no torch.
+
+    Parameters
+    ----------
+    source : str or Path
+        A file, or the name of a recipe that ships ("paper").
+    overrides : sequence of str
+        Arguments of ``--set``: "encoder=eegnet", "encoder.train.lr=3e-4".
+    scale : {"auto", "full"}
+        "full" forbids stand-ins and names everything that is missing.
+    data_root, weights_root : Path, optional
+        Where given, the stand-in for data or for weights is left out.
+    for_run : bool
+        Also require the data root of data sets that read recordings.
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    RecipeError
+        With all problems, one line each: ``recipes/paper.yaml:14 encoder.train.objectve: unknown
+        key. Did you mean 'objective'?``
+    """
+    if scale not in ("auto", "full"):
+        raise RecipeError(f"--scale {scale}: must be auto or full")
+    path, shown = find_recipe(source)
+    text = _read(path, shown)
+    problems = Problems()
+    file = _file(text, shown, problems)
+    overrides_given, more_axes = parse_overrides(overrides, problems)
+    _refuse_paths(overrides_given, problems)
+    roots = {"data": data_root, "weights": weights_root}
+    applied = [kind for kind in STAND_INS if scale == "auto" and roots[kind] is None]
+
+    variants = file.variants(applied, overrides_given, more_axes, problems)
+    ids = cell_ids([variant.coords for variant in variants])
+    resolver = Resolver(problems)
+    found = [resolver.cell(v.tree, v.coords, i) for v, i in zip(variants, ids, strict=True)]
+    file.check_other_layers(applied, problems)
+    cells = tuple(cell for cell in found if cell is not None)
+    trees = [variant.tree for variant in variants]
+    if scale == "full":
+        forbid(trees, data_root, weights_root, problems)
+    elif for_run:
+        require_data(trees, data_root, problems)
+    problems.raise_if_any()
+
+    head = plain(variants[0].tree)
+    sources = plain(file.sources)
+    return Recipe(
+        name=head["name"],
+        summary=head.get("summary", ""),
+        path=path,
+        text=text,
+        sources=sources,
+        seed=cells[0].seed,
+        cells=cells,
+        resolved=resolved(head["name"], head.get("summary", ""), sources, cells),
+        **stamps(cells),
+    )
+
+
+@dataclass(frozen=True)
+class _File:
+    """A recipe file, taken apart."""
+
+    base: Node
+    pocket: dict[str, Node]
+    grid: dict[str, Node]
+    cells: Node | None
+    sources: Node
+
+    def variants(
+        self,
+        applied: Sequence[str],
+        overrides: Assignments,
+        more_axes: dict[str, Node],
+        problems: Problems,
+    ) -> list[Variant]:
+        """Return the merged tree of each cell, with the stand-ins that are `applied`."""
+        base = self.base
+        for kind in STAND_INS:
+            if kind in applied and kind in self.pocket:
+                base = merge(base, stand_in(self.pocket[kind], problems))
+        if self.cells is not None:
+            return _listed(base, self.cells, overrides, problems)
+        return expand(base, axes_of({**self.grid, **more_axes}, problems), overrides)
+
+    def check_other_layers(self, applied: Sequence[str], problems: Problems) -> None:
+        """Check the layers that are not in use now: a typo must not wait until they are.
+
+        Without stand-ins, names of components that do not exist are passed over: a stand-in may
+        be there because they do not exist.
+        """
+        in_use = [kind for kind in applied if kind in self.pocket]
+        for kinds in ([], list(self.pocket)):
+            if kinds != in_use:
+                resolver = Resolver(problems, tolerate_unknown=not kinds)
+                for variant in self.variants(kinds, [], {}, problems):
+                    resolver.cell(variant.tree, variant.coords)
+
+
+def _read(path: Path, shown: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{shown}: cannot be read as UTF-8 text: {error}") from error
+
+
+def _file(text: str, shown: str, problems: Problems) -> _File:
+    root = parse(text, shown, problems)
+    if root is None or not isinstance(root.value, dict):
+        if root is not None:
+            problems.add(root.where, "a recipe is a mapping of keys to values")
+        problems.raise_if_any()
+        raise AssertionError("a problem was noted")
+    known = [*CELL_KEYS, *FILE_KEYS]
+    unknown = [key for key in root.value if key not in known]
+    for key in unknown:
+        problems.add(root.value[key].where, f"unknown key. {did_you_mean(key, known)}")
+    for key, node in root.value.items():
+        if key not in _PROSE:
+            _refuse_absolute(node, problems)
+    pocket = _mapping(root, "pocket", problems)
+    for key in [key for key in pocket if key not in STAND_INS]:
+        hint = did_you_mean(key, STAND_INS)
+        problems.add(pocket.pop(key).where, f"unknown key. {hint}It holds: data, weights")
+    cells = root.at(("cells",))
+    if cells is not None and "grid" in root.value:
+        problems.add(cells.where, "give 'cells' or 'grid', not both")
+    return _File(
+        base=normalised(without(root, [*FILE_KEYS, *unknown])),
+        pocket=pocket,
+        grid=_mapping(root, "grid", problems),
+        cells=cells,
+        sources=_sources(root, problems),
+    )
+
+
+def _mapping(root: Node, key: str, problems: Problems) -> dict[str, Node]:
+    node = root.at((key,))
+    if node is not None and not isinstance(node.value, dict):
+        problems.add(node.where, "must be a mapping")
+    return {} if node is None else dict(node.entries())
+
+
+def _sources(root: Node, problems: Problems) -> Node:
+    entries = _mapping(root, "sources", problems)
+    for dotted, node in entries.items():
+        problem = path_problem(dotted)
+        if problem is None and not isinstance(node.value, str):
+            problem = "must say in words where the choice comes from"
+        if problem is not None:
+            problems.add(node.where, problem)
+    return Node(entries, root.where)
+
+
+def _listed(base: Node, cells: Node, overrides: Assignments, problems: Problems) -> list[Variant]:
+    """Return the cells that a resolved recipe lists: each names the blocks in which it differs."""
+    top = layer(overrides, base.where)
+    variants = []
+    if not isinstance(cells.value, list) or not cells.value:
+        problems.add(cells.where, "must be a list of cells")
+        return [Variant({}, merge(base, top))]
+    for cell in cells.value:
+        coords = cell.at(("coords",))
+        if coords is None or not isinstance(coords.value, dict):
+            problems.add(cell.where, "needs 'coords', a mapping of axes to values")
+            continue
+        axes = {}
+        for dotted, node in coords.value.items():
+            problem = axis_problem(dotted)
+            if problem is not None:
+                problems.add(node.where, problem)
+            elif not overridden(tuple(dotted.split(".")), top, base):
+                axes[dotted] = plain(node)
+        blocks = without(cell, ["coords"]).entries()
+        for key in [key for key in blocks if key not in VARIED]:
+            problems.add(blocks[key].where, f"unknown key. {did_you_mean(key, VARIED)}")
+        known = {key: node for key, node in blocks.items() if key in VARIED}
+        tree = normalised(Node({**base.entries(), **known}, base.where))
+        variants.append(Variant(axes, merge(tree, top)))
+    return distinct(variants)
+
+
+def _refuse_paths(overrides: Assignments, problems: Problems) -> None:
+    for _, node in overrides:
+        _refuse_absolute(node, problems)
+
+
+def _refuse_absolute(node: Node, problems: Problems) -> None:
+    """Note absolute paths and interpolation: a recipe means the same on every machine."""
+    for scalar in _texts(node):
+        text = str(scalar.value)
+        if PurePosixPath(text).is_absolute() or PureWindowsPath(text).drive or text[:1] == "~":
+            problems.add(
+                scalar.where,
+                f"absolute path {text!r}: folders are named on the command line "
+                "(--data-root, --weights-root), so that a recipe runs anywhere",
+            )
+        elif "${" in text:
+            problems.add(scalar.where, f"{text!r}: recipes have no interpolation; write the value")
+
+
+def _texts(node: Node) -> Iterator[Node]:
+    if isinstance(node.value, dict):
+        for entry in node.value.values():
+            yield from _texts(entry)
+    elif isinstance(node.value, list):
+        for item in node.value:
+            yield from _texts(item)
+    elif isinstance(node.value, str):
+        yield node

@@ -1,0 +1,211 @@
+"""From a merged tree to a checked cell: component defaults below, schema and signatures applied."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from registry import ComponentError, ComponentSpec, UnknownComponent
+from zoo.recipe.cells import Block, Cell
+from zoo.recipe.errors import Problems, Where
+from zoo.recipe.grid import axis_problem
+from zoo.recipe.layers import merge, normalised, with_groups
+from zoo.recipe.nodes import Node, plain, planted
+from zoo.recipe.schema import CellModel, ComponentBlock, Train, check
+from zoo.recipe.validate import compatibility
+from zoo.registries import REGISTRIES
+
+_OBJECTIVE = ("encoder", "train", "objective")
+_COMPONENTS = {
+    "dataset": ("dataset",),
+    "encoder": ("encoder",),
+    "objective": _OBJECTIVE,
+    "conditioner": ("conditioner",),
+    "pipeline": ("pipeline",),
+}
+#: Stands in for the defaults of a component that does not exist, so that its unknown name is
+#: the only problem reported.
+_ANY_TRAIN = {"epochs": 1, "batch_size": 1, "lr": 1.0}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A component as a recipe names it."""
+
+    spec: ComponentSpec
+    block: tuple[str | int, ...]
+
+
+class Resolver:
+    """Turns merged trees into cells; looks every component up once.
+
+    Parameters
+    ----------
+    problems : Problems
+        Receives everything that is wrong.
+    tolerate_unknown : bool
+        Pass over components that do not exist (a base that a stand-in replaces).
+    """
+
+    def __init__(self, problems: Problems, *, tolerate_unknown: bool = False) -> None:
+        self.problems = problems
+        self.tolerate_unknown = tolerate_unknown
+        self._specs: dict[tuple[str, str], ComponentSpec | ComponentError] = {}
+        self._parameters: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+
+    def cell(self, tree: Node, coords: dict[str, Any], cell_id: str = "cell") -> Cell | None:
+        """Return the cell, or None after noting why there is none."""
+        full = with_groups(self._with_defaults(tree))
+        model = check(full, self.problems)
+        found = {k: f for k, path in _COMPONENTS.items() if (f := self._component(full, k, path))}
+        metrics = [
+            self._component(full, "metric", ("metrics", i))
+            for i in range(_length(full.at(("metrics",))))
+        ]
+        known = [metric for metric in metrics if metric is not None]
+        if model is None or len(found) < len(_COMPONENTS) or len(known) < len(metrics):
+            return None
+        self._check_init_from(full, model)
+        specs = {kind: component.spec for kind, component in found.items()}
+        compatibility(full, model, specs, [m.spec for m in known], self.problems)
+        return Cell(
+            id=cell_id,
+            coords=coords,
+            seed=model.seed,
+            dataset=_block(specs["dataset"], model.dataset),
+            encoder=_block(
+                specs["encoder"],
+                model.encoder,
+                train=_train(
+                    model.encoder.train,
+                    objective=_named(specs["objective"], model.encoder.train.objective),
+                ),
+            ),
+            conditioner=_block(
+                specs["conditioner"], model.conditioner, train=_train(model.conditioner.train)
+            ),
+            pipeline=_block(
+                specs["pipeline"], model.pipeline, sample=model.pipeline.sample.model_dump()
+            ),
+            metrics=tuple(
+                _block(m.spec, block, label=block.label or m.spec.name)
+                for m, block in zip(known, model.metrics, strict=True)
+            ),
+            controls=tuple(model.controls),
+        )
+
+    def _with_defaults(self, tree: Node) -> Node:
+        """Return the tree over the ``train`` defaults in its components' marks."""
+        below: dict[str, Node] = {}
+        for kind in ("encoder", "conditioner"):
+            block = tree.at((kind,))
+            name = tree.at((kind, "name"))
+            if block is None or name is None or not isinstance(name.value, str):
+                continue
+            spec = self._spec(kind, name.value)
+            written = spec.meta.get("train", {}) if not isinstance(spec, Exception) else _ANY_TRAIN
+            where = Where(f"train defaults of {kind} {name.value!r}")
+            train = normalised(planted(written, where), (kind, "train"))
+            below[kind] = Node({"train": Node(train.value, block.where)}, block.where)
+        return merge(Node(dict(below), tree.where), tree)
+
+    def _component(self, tree: Node, kind: str, path: tuple[str | int, ...]) -> Found | None:
+        name = tree.at((*path, "name"))
+        if kind == "objective" and name is None:
+            name = Node("classify", tree.locate(path))
+        if name is None or not isinstance(name.value, str):
+            return None  # the schema has said so
+        spec = self._spec(kind, name.value)
+        if isinstance(spec, ComponentError):
+            if not (self.tolerate_unknown and isinstance(spec, UnknownComponent)):
+                self.problems.add(name.where, str(spec))
+            return None
+        params = tree.at((*path, "params"))
+        if params is None or isinstance(params.value, dict):
+            given = {} if params is None else plain(params)
+            for parameter, sentence in self._parameter_problems(kind, spec.name, given):
+                node = tree.at((*path, "params", parameter))
+                self.problems.add(tree.locate(path) if node is None else node.where, sentence)
+        return Found(spec, path)
+
+    def _spec(self, kind: str, name: str) -> ComponentSpec | ComponentError:
+        if (kind, name) not in self._specs:
+            try:
+                self._specs[kind, name] = REGISTRIES[kind].spec(name)
+            except ComponentError as error:
+                self._specs[kind, name] = error
+        return self._specs[kind, name]
+
+    def _parameter_problems(
+        self, kind: str, name: str, params: dict[str, Any]
+    ) -> list[tuple[str, str]]:
+        known = (kind, name, json.dumps(params, sort_keys=True))
+        if known not in self._parameters:
+            found = REGISTRIES[kind].check_parameters(name, params)
+            self._parameters[known] = [(p.parameter, str(p)) for p in found]
+        return self._parameters[known]
+
+    def _check_init_from(self, tree: Node, model: CellModel) -> None:
+        for kind, block in (("encoder", model.encoder), ("conditioner", model.conditioner)):
+            for dotted in block.train.init_from or {}:
+                problem = axis_problem(dotted)
+                depth = len(dotted.split("."))
+                if problem is None and dotted != "seed" and (depth < 3 or dotted.endswith(".name")):
+                    problem = (
+                        f"{dotted!r} names a whole block; init_from changes single values, "
+                        "such as dataset.params.subjects"
+                    )
+                if problem is not None:
+                    where = tree.locate((kind, "train", "init_from", dotted))
+                    self.problems.add(where, problem)
+
+
+def _length(node: Node | None) -> int:
+    return len(node.value) if node is not None and isinstance(node.value, list) else 0
+
+
+def _named(spec: ComponentSpec, block: ComponentBlock) -> dict[str, Any]:
+    """Return a component's name and parameters with its defaults filled in."""
+    supplied = REGISTRIES[spec.kind].supplied
+    params = {
+        p.name: _json(block.params.get(p.name, p.default))
+        for p in spec.parameters
+        if p.name not in supplied and (p.name in block.params or not p.required)
+    }
+    return {"name": spec.name, "params": params}
+
+
+def _block(spec: ComponentSpec, block: ComponentBlock, **more: Any) -> Block:
+    return Block(**_named(spec, block), **more)
+
+
+def _train(train: Train, **more: Any) -> dict[str, Any]:
+    """Return every training setting; ``lr`` is a number again where it was one."""
+    settings = train.model_dump()
+    rates = {group: rate for group, rate in settings["lr"].items() if rate is not None}
+    settings["lr"] = rates.get("all", rates)
+    settings["init_from"] = _either_or(train.init_from)
+    return settings | more
+
+
+def _either_or(init_from: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return ``init_from`` with ``epochs`` cleared where it sets ``steps``, and the reverse."""
+    if init_from is None:
+        return None
+    complete = dict(init_from)
+    for dotted in init_from:
+        block, _, last = dotted.rpartition(".")
+        other = {"epochs": "steps", "steps": "epochs"}.get(last)
+        if other is not None and block.endswith(".train"):
+            complete.setdefault(f"{block}.{other}", None)
+    return complete
+
+
+def _json(value: Any) -> Any:
+    """Return a literal default as JSON has it: tuples are lists."""
+    if isinstance(value, tuple | list):
+        return [_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _json(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,231 @@
+"""The shape of a recipe: every key, its type, range and default (pydantic, one strict base)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from registry.errors import did_you_mean
+from zoo.recipe.errors import Problems
+from zoo.recipe.nodes import Node, plain
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+FolderSafe = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]*$")]
+
+
+class Strict(BaseModel):
+    """Base of all models (strictness is not inherited by nesting, so each one derives)."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class LearningRate(Strict):
+    """One rate for everything (``lr: 1e-3``), or a rate by group of parameters."""
+
+    all: Positive | None = None
+    projection: Positive | None = None
+    text_encoder: Positive | None = None
+    attn2: Positive | None = None
+    lora: Positive | None = None
+    unet: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_or_groups(self) -> LearningRate:
+        groups = self.model_fields_set
+        if not groups or ("all" in groups and len(groups) > 1):
+            raise ValueError("give one number, or a number for each group")
+        return self
+
+
+class ComponentBlock(Strict):
+    """A component by name, with its own parameters."""
+
+    name: str
+    params: dict[str, Any] = {}
+
+
+class Train(Strict):
+    """How a stage is trained."""
+
+    epochs: Count | None = None
+    steps: Annotated[int, Field(ge=0)] | None = None
+    batch_size: Count
+    lr: LearningRate
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Share = 0.05
+    grad_clip: Positive | None = 1.0
+    accumulate: Count = 1
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    cond_dropout: Share = 0.1
+    timesteps: Annotated[
+        list[Annotated[int, Field(ge=0, le=1000)]], Field(min_length=2, max_length=2)
+    ] = [0, 1000]
+    snr_gamma: Positive | None = None
+    token_noise: Annotated[float, Field(ge=0)] = 0.0
+    align: Annotated[float, Field(ge=0)] = 0.0
+    snapshots: list[Count] = []
+    init_from: dict[str, Any] | None = None
+
+    @field_validator("timesteps")
+    @classmethod
+    def _rising(cls, value: list[int]) -> list[int]:
+        if value[0] >= value[1]:
+            raise ValueError(f"must be [first, end] with first < end, got {value}")
+        return value
+
+    @field_validator("snapshots")
+    @classmethod
+    def _sorted(cls, value: list[int]) -> list[int]:
+        if value != sorted(set(value)):
+            raise ValueError(f"must be rising numbers of steps, got {value}")
+        return value
+
+    @model_validator(mode="after")
+    def _length(self) -> Train:
+        if self.epochs is None and self.steps is None:
+            raise ValueError("needs 'epochs' or 'steps'")
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("give 'epochs' or 'steps', not both")
+        if self.steps == 0 and self.init_from is None:
+            raise ValueError("steps 0 trains nothing; it needs 'init_from'")
+        if self.steps is not None and self.snapshots and self.snapshots[-1] > self.steps:
+            raise ValueError(f"snapshot {self.snapshots[-1]} lies after the last of {self.steps}")
+        return self
+
+
+class EncoderTrain(Train):
+    """How the encoder is trained; ``select: best`` keeps the best epoch on the validation split."""
+
+    objective: ComponentBlock = ComponentBlock(name="classify")
+    select: Literal["best", "last"] = "best"
+
+
+class ConditionerTrain(Train):
+    """How the conditioner is trained; there is nothing honest to select a step by."""
+
+    select: Literal["last"] = "last"
+
+
+class Sample(Strict):
+    """How images are drawn; changing it trains nothing again."""
+
+    steps: Count = 50
+    guidance_scale: Annotated[float, Field(ge=1)] = 7.5
+    scheduler: str | None = None
+    images_per_trial: Count = 1
+    batch_size: Count = 32
+
+
+class EncoderBlock(ComponentBlock):
+    train: EncoderTrain
+
+
+class ConditionerBlock(ComponentBlock):
+    train: ConditionerTrain
+
+
+class PipelineBlock(ComponentBlock):
+    sample: Sample = Sample()
+
+
+class MetricBlock(ComponentBlock):
+    label: FolderSafe | None = None
+
+
+class CellModel(Strict):
+    """A recipe after all layers: what one cell of its grid is made of."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: FolderSafe
+    summary: str = ""
+    seed: Annotated[int, Field(ge=0)] = 0
+    dataset: ComponentBlock
+    encoder: EncoderBlock
+    conditioner: ConditionerBlock
+    pipeline: PipelineBlock
+    metrics: list[MetricBlock]
+    controls: list[str] = []
+
+
+#: Keys of a recipe file beside those of a cell: how its cells are made, and notes.
+FILE_KEYS = ("grid", "cells", "pocket", "sources")
+CELL_KEYS = tuple(field.alias or name for name, field in CellModel.model_fields.items())
+
+
+def check(root: Node, problems: Problems) -> CellModel | None:
+    """Validate a merged recipe; return the model, or None after noting what is wrong."""
+    try:
+        return CellModel.model_validate(plain(root))
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            problems.add(root.locate(details["loc"]), _message(details))
+        return None
+
+
+def keys_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the annotations of a model by the key that a recipe writes."""
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def _message(details: ErrorDetails) -> str:
+    context, got = details.get("ctx", {}), details["input"]
+    match details["type"]:
+        case "extra_forbidden":
+            return f"unknown key. {did_you_mean(str(details['loc'][-1]), _siblings(details))}"
+        case "missing":
+            return "is required"
+        case "int_type" | "int_from_float":
+            return f"must be a whole number, got {got!r}"
+        case "float_type":
+            return f"must be a number, got {got!r}"
+        case "string_type":
+            return f"must be text, got {got!r} (quote it)" if _scalar(got) else "must be text"
+        case "list_type":
+            return f"must be a list, got {got!r}"
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return f"must be a mapping, got {got!r}"
+        case "greater_than":
+            return f"must be > {context['gt']:g}, got {got!r}"
+        case "greater_than_equal":
+            return f"must be >= {context['ge']:g}, got {got!r}"
+        case "less_than":
+            return f"must be < {context['lt']:g}, got {got!r}"
+        case "less_than_equal":
+            return f"must be <= {context['le']:g}, got {got!r}"
+        case "too_short" | "too_long":
+            return f"must have {context.get('min_length', context.get('max_length'))} entries"
+        case "literal_error":
+            hint = did_you_mean(got, _options(context)) if isinstance(got, str) else ""
+            return f"must be {context['expected']}, got {got!r}. {hint}"
+        case "string_pattern_mismatch":
+            return f"names a folder: letters, digits and _ . @ - only, got {got!r}"
+    return str(details["msg"]).removeprefix("Value error, ")
+
+
+def _options(context: dict[str, Any]) -> list[str]:
+    return [part for part in str(context["expected"]).split("'") if part.isidentifier()]
+
+
+def _scalar(value: Any) -> bool:
+    return not isinstance(value, dict | list)
+
+
+def _siblings(details: ErrorDetails) -> list[str]:
+    """Return the keys that are known beside an unknown one."""
+    model: Any = CellModel
+    for key in details["loc"][:-1]:
+        if isinstance(key, str):
+            model = model_within(keys_of(model)[key])
+    return list(keys_of(model))
+
+
+def model_within(annotation: Any) -> type[BaseModel] | None:
+    """Return the model that an annotation is, or is a list of; None for everything else."""
+    inner = getattr(annotation, "__args__", (annotation,))[0]
+    return inner if isinstance(inner, type) and issubclass(inner, BaseModel) else None

@@ -1,0 +1,103 @@
+"""Stand-ins: which cells run on simulated EEG or pocket weights, and what ``full`` is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from registry import ComponentError, ComponentSpec, Registry
+from zoo.recipe.cells import Cell
+from zoo.recipe.errors import Problems
+from zoo.recipe.nodes import Node
+from zoo.registries import DATASETS, PIPELINES
+
+#: The weights that ship; they count as a stand-in wherever they are named.
+POCKET = "pocket"
+
+
+def stamps(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Return what every output says about the cells: scale, data, weights, stand_ins."""
+    simulated = [_is_simulated(cell) for cell in cells]
+    pocket = [_weights(cell) == POCKET for cell in cells]
+    stand_ins = [kind for kind, used in (("data", simulated), ("weights", pocket)) if any(used)]
+    if not stand_ins:
+        scale = "full"
+    else:
+        scale = "pocket" if all(simulated) and all(pocket) else "mixed"
+    return {
+        "scale": scale,
+        "data": "simulated" if any(simulated) else "real",
+        "weights": "+".join(dict.fromkeys(str(_weights(cell)) for cell in cells)),
+        "stand_ins": tuple(stand_ins),
+    }
+
+
+def require_data(trees: Sequence[Node], data_root: Path | None, problems: Problems) -> None:
+    """Note every data set that reads recordings while no folder is named."""
+    for tree in trees:
+        spec = _spec(DATASETS, tree.at(("dataset", "name")))
+        if data_root is None and spec is not None and spec.meta.get("needs_root"):
+            problems.add(
+                tree.locate(("dataset", "name")),
+                f"dataset {spec.name!r} reads recordings from disk; name their folder with "
+                f"--data-root ('zoo show datasets {spec.name}' says what must be in it)",
+            )
+
+
+def forbid(
+    trees: Sequence[Node], data_root: Path | None, weights_root: Path | None, problems: Problems
+) -> None:
+    """Note every stand-in and every missing piece: what ``--scale full`` promises not to use.
+
+    Works on trees, so that it also speaks where a cell cannot be made for another reason.
+    """
+    require_data(trees, data_root, problems)
+    for tree in trees:
+        dataset = _spec(DATASETS, tree.at(("dataset", "name")))
+        if dataset is not None and not dataset.meta.get("needs_root"):
+            problems.add(
+                tree.locate(("dataset", "name")),
+                f"dataset {dataset.name!r} is simulated, a stand-in that --scale full "
+                "forbids; name a data set of recordings and its folder with --data-root",
+            )
+        where = tree.locate(("pipeline", "params", "weights"))
+        for message in _weights_missing(tree, weights_root):
+            problems.add(where, message)
+
+
+def _weights_missing(tree: Node, weights_root: Path | None) -> list[str]:
+    written = tree.at(("pipeline", "params", "weights"))
+    if written is None:
+        spec = _spec(PIPELINES, tree.at(("pipeline", "name")))
+        parameter = None if spec is None else spec.parameter("weights")
+        weights = None if parameter is None else parameter.default
+    else:
+        weights = written.value
+    if weights == POCKET:
+        return [
+            "weights 'pocket' are a stand-in that --scale full forbids; name real ones, "
+            "for example sd-1.5"
+        ]
+    if not isinstance(weights, str):
+        return []
+    from zoo.pipelines._weights import missing
+
+    return list(missing(weights, weights_root))
+
+
+def _spec(registry: Registry, name: Node | None) -> ComponentSpec | None:
+    """Return the component's spec; None where there is none, which has been noted already."""
+    try:
+        return None if name is None else registry.spec(str(name.value))
+    except ComponentError:
+        return None
+
+
+def _is_simulated(cell: Cell) -> bool:
+    """A data set that needs no root makes its trials itself."""
+    return not DATASETS.spec(cell.dataset.name).meta.get("needs_root", False)
+
+
+def _weights(cell: Cell) -> Any:
+    return cell.pipeline.params.get("weights")
