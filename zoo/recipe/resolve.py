@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from registry import ComponentError, ComponentSpec, UnknownComponent
@@ -12,7 +11,7 @@ from zoo.recipe.errors import Problems, Where
 from zoo.recipe.grid import axis_problem
 from zoo.recipe.layers import merge, normalised, with_groups
 from zoo.recipe.nodes import Node, plain, planted
-from zoo.recipe.schema import CellModel, ComponentBlock, Train, check
+from zoo.recipe.schema import ComponentBlock, Train, check
 from zoo.recipe.validate import compatibility
 from zoo.registries import REGISTRIES
 
@@ -27,14 +26,6 @@ _COMPONENTS = {
 #: Stands in for the defaults of a component that does not exist, so that its unknown name is
 #: the only problem reported.
 _ANY_TRAIN = {"epochs": 1, "batch_size": 1, "lr": 1.0}
-
-
-@dataclass(frozen=True)
-class Found:
-    """A component as a recipe names it."""
-
-    spec: ComponentSpec
-    block: tuple[str | int, ...]
 
 
 class Resolver:
@@ -58,17 +49,20 @@ class Resolver:
         """Return the cell, or None after noting why there is none."""
         full = with_groups(self._with_defaults(tree))
         model = check(full, self.problems)
-        found = {k: f for k, path in _COMPONENTS.items() if (f := self._component(full, k, path))}
+        specs = {
+            kind: spec
+            for kind, path in _COMPONENTS.items()
+            if (spec := self._component(full, kind, path)) is not None
+        }
         metrics = [
             self._component(full, "metric", ("metrics", i))
             for i in range(_length(full.at(("metrics",))))
         ]
-        known = [metric for metric in metrics if metric is not None]
-        if model is None or len(found) < len(_COMPONENTS) or len(known) < len(metrics):
+        self._check_init_from(full)
+        compatibility(full, specs, metrics, self.problems)
+        known = [spec for spec in metrics if spec is not None]
+        if model is None or len(specs) < len(_COMPONENTS) or len(known) < len(metrics):
             return None
-        self._check_init_from(full, model)
-        specs = {kind: component.spec for kind, component in found.items()}
-        compatibility(full, model, specs, [m.spec for m in known], self.problems)
         return Cell(
             id=cell_id,
             coords=coords,
@@ -89,8 +83,8 @@ class Resolver:
                 specs["pipeline"], model.pipeline, sample=model.pipeline.sample.model_dump()
             ),
             metrics=tuple(
-                _block(m.spec, block, label=block.label or m.spec.name)
-                for m, block in zip(known, model.metrics, strict=True)
+                _block(spec, block, label=block.label or spec.name)
+                for spec, block in zip(known, model.metrics, strict=True)
             ),
             controls=tuple(model.controls),
         )
@@ -110,7 +104,9 @@ class Resolver:
             below[kind] = Node({"train": Node(train.value, block.where)}, block.where)
         return merge(Node(dict(below), tree.where), tree)
 
-    def _component(self, tree: Node, kind: str, path: tuple[str | int, ...]) -> Found | None:
+    def _component(
+        self, tree: Node, kind: str, path: tuple[str | int, ...]
+    ) -> ComponentSpec | None:
         name = tree.at((*path, "name"))
         if kind == "objective" and name is None:
             name = Node("classify", tree.locate(path))
@@ -127,7 +123,7 @@ class Resolver:
             for parameter, sentence in self._parameter_problems(kind, spec.name, given):
                 node = tree.at((*path, "params", parameter))
                 self.problems.add(tree.locate(path) if node is None else node.where, sentence)
-        return Found(spec, path)
+        return spec
 
     def _spec(self, kind: str, name: str) -> ComponentSpec | ComponentError:
         if (kind, name) not in self._specs:
@@ -146,9 +142,10 @@ class Resolver:
             self._parameters[known] = [(p.parameter, str(p)) for p in found]
         return self._parameters[known]
 
-    def _check_init_from(self, tree: Node, model: CellModel) -> None:
-        for kind, block in (("encoder", model.encoder), ("conditioner", model.conditioner)):
-            for dotted in block.train.init_from or {}:
+    def _check_init_from(self, tree: Node) -> None:
+        for kind in ("encoder", "conditioner"):
+            node = tree.at((kind, "train", "init_from"))
+            for dotted, entry in ({} if node is None else node.entries()).items():
                 problem = axis_problem(dotted)
                 depth = len(dotted.split("."))
                 if problem is None and dotted != "seed" and (depth < 3 or dotted.endswith(".name")):
@@ -157,8 +154,7 @@ class Resolver:
                         "such as dataset.params.subjects"
                     )
                 if problem is not None:
-                    where = tree.locate((kind, "train", "init_from", dotted))
-                    self.problems.add(where, problem)
+                    self.problems.add(entry.where, problem)
 
 
 def _length(node: Node | None) -> int:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
+
+from pydantic import ValidationError
 
 from registry import ComponentSpec, did_you_mean
 from zoo.recipe.cells import Recipe
 from zoo.recipe.errors import Problems
-from zoo.recipe.nodes import Node
-from zoo.recipe.schema import CellModel, Train
+from zoo.recipe.nodes import Node, plain
+from zoo.recipe.schema import (
+    ComponentBlock,
+    ConditionerBlock,
+    EncoderBlock,
+    MetricBlock,
+    PipelineBlock,
+    Strict,
+    Train,
+)
 
 CONTROLS = ("shuffled_eeg", "class_label")
 #: What the stages of every cell make for metrics; ``logits`` come from an objective on labels.
@@ -21,24 +31,28 @@ _OPENED = {"attn2": "attn2", "attn2_lora": "lora", "unet": "unet", "unet_lora": 
 _SPLIT_BY = ("run", "session", "subject", "image", "block")
 _LATENT_FACTOR = 8
 
+Note: TypeAlias = Callable[[Sequence[str | int], str], None]
+M = TypeVar("M", bound=Strict)
+
 
 def compatibility(
     tree: Node,
-    model: CellModel,
     specs: Mapping[str, ComponentSpec],
-    metrics: Sequence[ComponentSpec],
+    metrics: Sequence[ComponentSpec | None],
     problems: Problems,
 ) -> None:
     """Note every combination that cannot work.
 
+    Each part is judged alone, as far as its own settings are valid and its components exist, so
+    that one mistake does not hide another.
+
     Parameters
     ----------
     tree : Node
-        The merged tree, for places.
-    model : CellModel
+        The merged tree, ``lr`` by group.
     specs : mapping
         Kind -> spec of the cell's component.
-    metrics : sequence of ComponentSpec
+    metrics : sequence of ComponentSpec or None
         In the order of the recipe.
     problems : Problems
     """
@@ -46,14 +60,33 @@ def compatibility(
     def note(path: Sequence[str | int], message: str) -> None:
         problems.add(tree.locate(path), message)
 
-    _dataset(model.dataset.params, note)
-    _encoder(model.encoder.train, note)
-    _conditioner(model, specs, note)
-    _metrics(model, specs["objective"], metrics, note)
-    _controls(model, specs["encoder"], note)
+    dataset = valid(ComponentBlock, tree.at(("dataset",)))
+    encoder = valid(EncoderBlock, tree.at(("encoder",)))
+    conditioner = valid(ConditionerBlock, tree.at(("conditioner",)))
+    pipeline = valid(PipelineBlock, tree.at(("pipeline",)))
+    if dataset is not None:
+        _dataset(dataset.params, note)
+    if encoder is not None:
+        _encoder(encoder.train, note)
+    if conditioner is not None and "conditioner" in specs:
+        _rates(conditioner, specs["conditioner"], note)
+    if pipeline is not None and "pipeline" in specs:
+        _pipeline(pipeline, specs["pipeline"], note)
+    if "conditioner" in specs and "pipeline" in specs:
+        _route(specs["conditioner"], specs["pipeline"], note)
+    _metrics(tree, specs.get("objective"), metrics, note)
+    _controls(tree, encoder, specs.get("encoder"), note)
 
 
-def _dataset(params: Mapping[str, Any], note: Callable[[Sequence[str], str], None]) -> None:
+def valid(model: type[M], node: Node | None) -> M | None:
+    """Return part of a recipe as its model; None where it is invalid, which the schema reports."""
+    try:
+        return None if node is None else model.model_validate(plain(node))
+    except ValidationError:
+        return None
+
+
+def _dataset(params: Mapping[str, Any], note: Note) -> None:
     """Check the parameters that every data set takes."""
     for name in ("band", "window"):
         value = params.get(name)
@@ -72,7 +105,7 @@ def _dataset(params: Mapping[str, Any], note: Callable[[Sequence[str], str], Non
         _split(split, note)
 
 
-def _split(split: Mapping[str, Any], note: Callable[[Sequence[str], str], None]) -> None:
+def _split(split: Mapping[str, Any], note: Note) -> None:
     path = ("dataset", "params", "split")
     for key in split:
         if key not in ("by", "test", "val"):
@@ -92,7 +125,7 @@ def _split(split: Mapping[str, Any], note: Callable[[Sequence[str], str], None])
             note((*path, "val"), f"{both!r} is in test, too; splits must not share it")
 
 
-def _encoder(train: Train, note: Callable[[Sequence[str], str], None]) -> None:
+def _encoder(train: Train, note: Note) -> None:
     if train.lr.all is None:
         note(("encoder", "train", "lr"), "must be one number: an encoder has no groups")
     for key in _DENOISING:
@@ -100,90 +133,86 @@ def _encoder(train: Train, note: Callable[[Sequence[str], str], None]) -> None:
             note(("encoder", "train", key), "has no effect on an encoder; set it for conditioner")
 
 
-def _conditioner(
-    model: CellModel,
-    specs: Mapping[str, ComponentSpec],
-    note: Callable[[Sequence[str], str], None],
-) -> None:
-    conditioner, pipeline = specs["conditioner"], specs["pipeline"]
-    refused = set(conditioner.meta.get("provides", ())) - set(pipeline.meta.get("accepts", ()))
-    if refused:
-        note(
-            ("conditioner",),
-            f"conditioner {conditioner.name!r} provides {', '.join(sorted(refused))}, which "
-            f"pipeline {pipeline.name!r} does not accept",
-        )
-    size = _value(pipeline, model.pipeline.params, "image_size")
+def _rates(block: ConditionerBlock, spec: ComponentSpec, note: Note) -> None:
+    """Check that ``lr`` by group has a rate for everything that is trained."""
+    groups = ["projection"]
+    if _value(spec, block.params, "text_encoder") == "trained":
+        groups.append("text_encoder")
+    opened = _OPENED.get(str(_value(spec, block.params, "opens")))
+    groups += [] if opened is None else [opened]
+    rates = block.train.lr
+    for group in groups:
+        if rates.all is None and getattr(rates, group) is None:
+            trains = f"which conditioner {spec.name!r} trains"
+            note(("conditioner", "train", "lr"), f"has no rate for {group!r}, {trains}")
+
+
+def _pipeline(block: PipelineBlock, spec: ComponentSpec, note: Note) -> None:
+    size = _value(spec, block.params, "image_size")
     if _is_number(size) and (size < _LATENT_FACTOR or size % _LATENT_FACTOR):
         path = ("pipeline", "params", "image_size")
         note(path, f"must be a multiple of {_LATENT_FACTOR} pixels, got {size}")
-    scheduler, known = model.pipeline.sample.scheduler, pipeline.meta.get("schedulers", ())
+    scheduler, known = block.sample.scheduler, spec.meta.get("schedulers", ())
     if scheduler is not None and scheduler not in known:
         hint = did_you_mean(scheduler, known)
         note(
             ("pipeline", "sample", "scheduler"),
             f"unknown scheduler {scheduler!r}. {hint}Known: {', '.join(known)}",
         )
-    rates = model.conditioner.train.lr
-    if rates.all is None:
-        for group in _trained_groups(conditioner, model.conditioner.params):
-            if getattr(rates, group) is None:
-                note(
-                    ("conditioner", "train", "lr"),
-                    f"has no rate for {group!r}, which conditioner {conditioner.name!r} trains",
-                )
 
 
-def _trained_groups(spec: ComponentSpec, params: Mapping[str, Any]) -> list[str]:
-    groups = ["projection"]
-    if _value(spec, params, "text_encoder") == "trained":
-        groups.append("text_encoder")
-    opened = _OPENED.get(str(_value(spec, params, "opens")))
-    return groups if opened is None else [*groups, opened]
+def _route(conditioner: ComponentSpec, pipeline: ComponentSpec, note: Note) -> None:
+    refused = set(conditioner.meta.get("provides", ())) - set(pipeline.meta.get("accepts", ()))
+    if refused:
+        note(
+            ("conditioner", "name"),
+            f"conditioner {conditioner.name!r} provides {', '.join(sorted(refused))}, which "
+            f"pipeline {pipeline.name!r} does not accept",
+        )
 
 
 def _metrics(
-    model: CellModel,
-    objective: ComponentSpec,
-    metrics: Sequence[ComponentSpec],
-    note: Callable[[Sequence[str | int], str], None],
+    tree: Node,
+    objective: ComponentSpec | None,
+    metrics: Sequence[ComponentSpec | None],
+    note: Note,
 ) -> None:
-    made = _MADE | ({"logits"} if objective.meta.get("target") == "label" else set())
-    labels: dict[str, int] = {}
-    for index, (spec, block) in enumerate(zip(metrics, model.metrics, strict=True)):
+    silent = objective is not None and objective.meta.get("target") != "label"
+    made = _MADE if silent else _MADE | {"logits"}
+    labels: set[str] = set()
+    for index, spec in enumerate(metrics):
+        block = valid(MetricBlock, tree.at(("metrics", index)))
+        if spec is None or block is None:
+            continue
         label = block.label or spec.name
-        if labels.setdefault(label, index) != index:
+        if label in labels:
             note(("metrics", index), f"two metrics are called {label!r}; give one a 'label'")
+        labels.add(label)
         for need in sorted(set(spec.meta.get("needs", ())) - made):
-            reason = (
-                f"objective {objective.name!r} does not make"
-                if need == "logits"
-                else "nothing makes"
-            )
-            note(("metrics", index), f"metric {spec.name!r} needs {need}, which {reason}")
+            maker = f"objective {objective.name!r}" if silent and objective else "a recipe"
+            message = f"metric {spec.name!r} needs {need}, which {maker} does not make"
+            note(("metrics", index), message)
 
 
 def _controls(
-    model: CellModel,
-    encoder: ComponentSpec,
-    note: Callable[[Sequence[str | int], str], None],
+    tree: Node, encoder: EncoderBlock | None, spec: ComponentSpec | None, note: Note
 ) -> None:
-    for index, control in enumerate(model.controls):
+    node = tree.at(("controls",))
+    controls = plain(node) if node is not None and isinstance(node.value, list) else []
+    for index, control in enumerate(controls):
         if control not in CONTROLS:
-            hint = did_you_mean(control, CONTROLS)
+            hint = did_you_mean(str(control), CONTROLS)
             known = f"Known controls: {', '.join(CONTROLS)}"
             note(("controls", index), f"unknown control {control!r}. {hint}{known}")
-        elif control in model.controls[:index]:
+        elif control in controls[:index]:
             note(("controls", index), f"{control!r} is listed twice")
-    if "class_label" in model.controls:
-        tokens = encoder.meta.get("tokens", ())
-        shape = [
-            _value(encoder, model.encoder.params, t) if isinstance(t, str) else t for t in tokens
-        ]
+    if "class_label" in controls and encoder is not None and spec is not None:
+        tokens = spec.meta.get("tokens", ())
+        shape = [_value(spec, encoder.params, t) if isinstance(t, str) else t for t in tokens]
         if len(shape) != 2 or not all(isinstance(size, int) for size in shape):
             note(
-                ("controls", model.controls.index("class_label")),
-                f"'class_label' needs the token shape of encoder {encoder.name!r}, whose mark "
+                ("controls", controls.index("class_label")),
+                f"'class_label' needs the token shape of encoder {spec.name!r}, whose mark "
                 f"says tokens={tokens!r}",
             )
 
