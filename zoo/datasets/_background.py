@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfftfreq
 
@@ -41,9 +43,7 @@ def ongoing(
     cortex = head.eyes.start
     sources_SP = coloured((cortex, n_samples), lambda f: 1 / (f + KNEE_HZ), sfreq, rng)
     peak = rng.uniform(9.0, 11.0)
-    alpha = coloured(
-        (6, n_samples), lambda f: np.exp(-0.5 * ((f - peak) / 0.6) ** 2), sfreq, rng
-    )
+    alpha = coloured((6, n_samples), lambda f: np.exp(-0.5 * ((f - peak) / 0.6) ** 2), sfreq, rng)
     sources_SP[head.occipital()] += 1.2 * alpha
     noise_CP = (gain_CS[:, :cortex] @ sources_SP).astype(np.float32)
     noise_CP /= noise_CP.std()
@@ -88,7 +88,7 @@ def block_drift(
     """
     drift_CP = np.zeros((len(gain_CS), n_samples), np.float32)
     edges = [0, *starts[1:], n_samples]
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         time = np.arange(stop - start) / sfreq
         fade = np.clip(np.minimum(time + 1 / sfreq, time[::-1] + 1 / sfreq), 0, 1)
         fade = np.sin(fade * np.pi / 2) ** 2

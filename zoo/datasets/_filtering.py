@@ -48,7 +48,9 @@ def window_samples(window: Sequence[float], sfreq: float) -> tuple[int, int]:
         raise DataError(f"window is {list(window)}; it takes [start, stop] in seconds from onset")
     n_times = round((window[1] - window[0]) * sfreq)
     if n_times < 2:
-        raise DataError(f"window {list(window)} s holds {n_times} samples at {sfreq:g} Hz; widen it")
+        raise DataError(
+            f"window {list(window)} s holds {n_times} samples at {sfreq:g} Hz; widen it"
+        )
     return round(window[0] * sfreq), n_times
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import mne
+
 #: 32 electrodes of the extended 10-20 system (names of MNE's standard_1005 montage).
-CH_NAMES = tuple(
-    "Fp1 Fp2 F7 F3 Fz F4 F8 FC5 FC1 FC2 FC6 T7 C3 Cz C4 T8 CP5 CP1 CP2 CP6 "
-    "P7 P3 Pz P4 P8 PO7 PO3 PO4 PO8 O1 Oz O2".split()
-)
+CH_NAMES = (
+    "Fp1", "Fp2", "F7", "F3", "Fz", "F4", "F8", "FC5", "FC1", "FC2", "FC6",
+    "T7", "C3", "Cz", "C4", "T8", "CP5", "CP1", "CP2", "CP6",
+    "P7", "P3", "Pz", "P4", "P8", "PO7", "PO3", "PO4", "PO8", "O1", "Oz", "O2",
+)  # fmt: skip
 N_DIPOLES = 48
 DEPTH = 0.062  # metres from the centre of the head; the brain of the model ends near 0.085
 
@@ -57,18 +62,13 @@ def _dome(n_points: int) -> np.ndarray:
 @lru_cache(maxsize=1)
 def montage_positions() -> np.ndarray:
     """Return the electrodes' positions, (C, 3) metres, head coordinates."""
+    return np.array([channel["loc"][:3] for channel in _info()["chs"]])
+
+
+def _info() -> mne.Info:
     import mne
 
-    info = _info(sfreq=250.0)
-    positions = info.get_montage().get_positions()["ch_pos"]
-    with mne.utils.use_log_level("error"):
-        return np.array([positions[name] for name in CH_NAMES])
-
-
-def _info(sfreq: float):
-    import mne
-
-    info = mne.create_info(list(CH_NAMES), sfreq, "eeg")
+    info = mne.create_info(list(CH_NAMES), 250.0, "eeg")
     with mne.utils.use_log_level("error"):
         info.set_montage("standard_1005")
     return info
@@ -79,7 +79,7 @@ def build_head() -> Head:
     """Solve the forward problem of MNE's four-layer sphere once per process (about 1 s)."""
     import mne
 
-    info = _info(sfreq=250.0)
+    info = _info()
     with mne.utils.use_log_level("error"):
         sphere = mne.make_sphere_model("auto", "auto", info)
         eyes = np.array([[-0.32, 0.90, -0.30], [0.32, 0.90, -0.30]])

@@ -16,6 +16,7 @@ import numpy as np
 from zoo.datasets._head import Head
 from zoo.seeds import numpy_rng
 
+SILENT = 0.04  # seconds from the picture's onset in which nothing can have reached the cortex
 RESPONSE = 0.55  # seconds from the picture's onset until every wavelet is over
 TRIAL_JITTER = 0.010  # standard deviation of a trial's latency, seconds
 WAVELET_JITTER = 0.004  # of each wavelet beside it
@@ -48,6 +49,7 @@ class Wavelets:
         time = np.arange(round(RESPONSE * sfreq)) / sfreq
         t = time - (self.latency + delay_NW)[..., None]
         envelope = np.exp(-0.5 * (t / self.width[:, None]) ** 2)
+        envelope = envelope * np.clip((time - SILENT) / 0.04, 0, 1)
         wave = np.cos(2 * np.pi * self.frequency[:, None] * t + self.phase[:, None])
         return (self.amplitude * gain_NW)[..., None] * envelope * wave
 

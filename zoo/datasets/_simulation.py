@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.datasets._background import block_drift, blinks, mains, ongoing
+from zoo.datasets._background import blinks, block_drift, mains, ongoing
 from zoo.datasets._head import Head, build_head
 from zoo.datasets._responses import respond
 from zoo.seeds import numpy_rng

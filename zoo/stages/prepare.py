@@ -1,0 +1,65 @@
+"""Stage prepare: a data set's recordings become one array of trials and a table beside it.
+
+Publishes ``eeg.npy`` (N, C, T) float32, un-normalised; ``trials.csv`` with the columns of
+`zoo.contracts.TRIAL_COLUMNS`, row i for trial i; ``signal.json``; ``notes.json``, a list of
+sentences that belong beside every result.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.contracts import TRIAL_COLUMNS, DataError, Trials
+from zoo.registries import DATASETS
+from zoo.stages._context import Context, Inputs
+
+
+def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> None:  # noqa: ARG001
+    """Load the data set and write its trials.
+
+    Parameters
+    ----------
+    inputs : mapping
+        Empty.
+    params : dict
+        ``dataset`` (name), ``params`` (those that shape the signal), ``fingerprint`` (of the
+        source files; in the key only).
+    out : Path
+    context : Context
+    """
+    dataset = DATASETS.create(params["dataset"], **params["params"])
+    trials = dataset.load(context.data_root)
+    check_trials(trials, params["dataset"])
+    np.save(out / "eeg.npy", trials.eeg, allow_pickle=False)
+    trials.table.to_csv(out / "trials.csv", index=False)
+    (out / "signal.json").write_text(json.dumps(trials.signal.to_json(), indent=1))
+    (out / "notes.json").write_text(json.dumps(list(trials.notes), indent=1))
+
+
+def check_trials(trials: Trials, name: str) -> None:
+    """Raise where the array cannot be trained on, assert what a data set must keep.
+
+    Raises
+    ------
+    DataError
+        If there is no trial, or a sample is not a number.
+    """
+    eeg, table, signal = trials.eeg, trials.table, trials.signal
+    assert tuple(table.columns) == TRIAL_COLUMNS, tuple(table.columns)
+    assert table.trial_id.is_unique
+    assert eeg.dtype == np.float32
+    assert eeg.shape == (len(table), signal.n_chans, signal.n_times), (eeg.shape, signal)
+    assert table.label.between(0, len(signal.class_names) - 1).all()
+    if len(eeg) == 0:
+        raise DataError(f"data set {name!r} holds no trial")
+    bad = [i for i in range(len(eeg)) if not np.isfinite(eeg[i]).all()]
+    if bad:
+        first = table.trial_id.iloc[bad[0]]
+        raise DataError(
+            f"data set {name!r}: {len(bad)} of {len(eeg)} trials hold samples that are not "
+            f"numbers (the first is {first}); repair the recording or leave its subject out"
+        )

@@ -1,0 +1,154 @@
+"""Stage select: which prepared trials take part, in which split, under which label and scale.
+
+Publishes ``select.npz`` (one entry per selected trial, in the order of the prepared array: rows,
+trial_id, label, true_label, split, subject, run, image_id; further mean_C and std_C of the
+training trials, normalise, trained_classes) and ``overlap.json`` (share of the test trials whose
+image, block, run, session or subject also occurs in training).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zoo.contracts import DataError
+from zoo.datasets._splits import select_named
+from zoo.registries import DATASETS
+from zoo.seeds import named_seed, numpy_rng
+from zoo.stages._context import Context, Inputs
+
+#: Columns that together name a unit of the recording.
+OVERLAPS = {
+    "image": ["image_id"],
+    "block": ["subject", "session", "run", "block"],
+    "run": ["subject", "session", "run"],
+    "session": ["subject", "session"],
+    "subject": ["subject"],
+}
+TEXT = {"subject_name": str, "session": str, "run": str, "image_id": str, "trial_id": str}
+
+
+def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> None:  # noqa: ARG001
+    """Choose rows, split, labels and normalisation.
+
+    Parameters
+    ----------
+    inputs : mapping
+        ``prepare``.
+    params : dict
+        ``dataset`` (name), ``params`` (all of the data set's), ``seed`` (where labels are
+        shuffled).
+    out : Path
+    context : Context
+        Not used.
+    """
+    table = read_table(inputs["prepare"])
+    dataset = DATASETS.create(params["dataset"], **params["params"])
+    settings = params["params"]
+    split = dataset.split_of(table)
+    used = split != ""
+    if settings.get("subjects") is not None:
+        names = table.subject_name.to_numpy(dtype=str)
+        used &= select_named(names, settings["subjects"], "dataset.params.subjects", "subject")
+    if settings.get("limit") is not None:
+        used &= within_limit(table, np.where(used, split, ""), settings["limit"])
+    rows = np.flatnonzero(used)
+    table, split = table.iloc[rows].reset_index(drop=True), split[rows]
+    for part in ("train", "test"):
+        if not (split == part).any():
+            raise DataError(f"the {part} split of data set {params['dataset']!r} holds no trial")
+
+    true_label = table.label.to_numpy(np.int64)
+    label = true_label
+    if settings.get("shuffle_labels"):
+        label = shuffled_labels(true_label, split, table.subject.to_numpy(), params["seed"])
+    eeg = np.load(inputs["prepare"] / "eeg.npy", mmap_mode="r", allow_pickle=False)
+    normalise = settings.get("normalise", "channel")
+    mean_C, std_C = np.zeros(eeg.shape[1], np.float32), np.ones(eeg.shape[1], np.float32)
+    if normalise == "channel":
+        mean_C, std_C = channel_statistics(eeg, rows[split == "train"])
+
+    np.savez(
+        out / "select.npz",
+        rows=rows.astype(np.int64),
+        trial_id=table.trial_id.to_numpy(dtype=str),
+        label=label,
+        true_label=true_label,
+        split=split.astype("<U5"),
+        subject=table.subject.to_numpy(np.int64),
+        run=table.run.to_numpy(dtype=str),
+        image_id=table.image_id.to_numpy(dtype=str),
+        mean_C=mean_C,
+        std_C=std_C,
+        normalise=np.array(normalise),
+        trained_classes=np.unique(label[split == "train"]),
+    )
+    (out / "overlap.json").write_text(json.dumps(overlaps(table, split), indent=1))
+
+
+def read_table(prepare: Path) -> pd.DataFrame:
+    """Return the table of the prepared trials; names stay text ("06" is not 6)."""
+    return pd.read_csv(prepare / "trials.csv", dtype=TEXT, keep_default_na=False)
+
+
+def within_limit(table: pd.DataFrame, split: np.ndarray, limit: int) -> np.ndarray:
+    """Return the mask of `limit` trials of each split, evenly over the same classes in each.
+
+    A trial's turn depends on its id alone, so no split's choice depends on another's trials.
+    Where the splits share no class (zero-shot sets), each split's own classes serve.
+    """
+    turn = np.array([named_seed(0, "limit", trial_id) for trial_id in table.trial_id])
+    label = table.label.to_numpy()
+    parts = [part for part in ("train", "val", "test") if (split == part).any()]
+    shared = set.intersection(*({*label[split == part]} for part in parts))
+    keep = np.zeros(len(table), bool)
+    for part in parts:
+        classes = sorted(shared or {*label[split == part]})[:limit]
+        candidates = (split == part) & np.isin(label, classes)
+        rows = np.flatnonzero(candidates)
+        rows = rows[np.lexsort((turn[rows], label[rows]))]
+        round_of = pd.Series(label[rows]).groupby(label[rows]).cumcount().to_numpy()
+        keep[rows[np.lexsort((label[rows], round_of))][:limit]] = True
+    return keep
+
+
+def shuffled_labels(
+    label: np.ndarray, split: np.ndarray, subject: np.ndarray, seed: int
+) -> np.ndarray:
+    """Return labels permuted among the training and validation trials of each subject."""
+    shuffled = label.copy()
+    for one in np.unique(subject):
+        rows = np.flatnonzero((subject == one) & (split != "test"))
+        order = numpy_rng(seed, "shuffle_labels", int(one)).permutation(len(rows))
+        shuffled[rows] = label[rows[order]]
+    return shuffled
+
+
+def channel_statistics(eeg: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each channel over `rows`, (C,) float32 each.
+
+    A channel that never moves gets deviation 1, so that it becomes zero.
+    """
+    total, squares, count = np.zeros(eeg.shape[1]), np.zeros(eeg.shape[1]), 0
+    shift = np.asarray(eeg[rows[0]], np.float64).mean(axis=1)
+    for start in range(0, len(rows), 256):
+        part = eeg[rows[start : start + 256]].astype(np.float64) - shift[:, None]
+        total += part.sum(axis=(0, 2))
+        squares += (part**2).sum(axis=(0, 2))
+        count += part.shape[0] * part.shape[2]
+    variance = squares / count - (total / count) ** 2
+    std_C = np.where(variance > 0, np.sqrt(np.maximum(variance, 0)), 1)
+    return (shift + total / count).astype(np.float32), std_C.astype(np.float32)
+
+
+def overlaps(table: pd.DataFrame, split: np.ndarray) -> dict[str, float]:
+    """Return, for each kind of unit, the share of test trials whose unit occurs in training."""
+    shares = {}
+    for name, columns in OVERLAPS.items():
+        unit = table.groupby(columns, sort=False).ngroup().to_numpy()
+        shares[name] = float(np.isin(unit[split == "test"], unit[split == "train"]).mean())
+    return shares
