@@ -98,7 +98,7 @@ class Pocket:
         n_classes: int = 10,
         images_per_class: int = 200,
         blocks_per_class: int = 1,
-        snr: float = 0.3,
+        snr: float = 0.36,
         drift: float = 0.0,
         seed: int = 0,
     ):
