@@ -13,9 +13,10 @@ What the figure leaves open, and what is chosen here (ours; parameters change it
   (`bias`);
 - nothing after the Linear and the 1x1 convolution: tokens are not squashed or scaled.
 
-Windows shorter than the paper's keep its kernels, but pool less at the end: the last average pool
-is the widest of 4, 3, 2, 1 samples that leaves at least four columns (`deep_pool`), and kernels
-are cut to the width they act on. So 96 samples still give four columns and 440 the paper's seven.
+Windows shorter than the paper's keep its kernels, but are pooled less at the end: the last average
+pool is the widest of 4, 3, 2, 1 columns that leaves at least four (`deep_pool`), and kernels wider
+than what they act on are cut to it. So 440 samples give the paper's seven columns, 128 give four,
+and there is always at least one.
 
 The spatial convolution, whose kernel spans all channels, is computed as the matrix product that
 it is; its parameters have the shape of the grouped convolution of the figure.
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -143,17 +145,12 @@ class EEGConvNet(nn.Module):
         drop_prob: float = 0.5,
         residual_blocks: int = 1,
         residual_norm: bool = True,
-        temporal_activation: str = "none",
+        temporal_activation: Literal["none", "elu"] = "none",
         bias: bool = True,
     ):
         super().__init__()
         self.n_chans, self.n_times = n_chans, n_times
         self.n_tokens, self.embed_dim = n_tokens, embed_dim
-        if temporal_activation not in ("none", "elu"):
-            raise ValueError(
-                f"temporal_activation must be 'none' or 'elu', got {temporal_activation!r}"
-            )
-
         temporal_kernel = min(temporal_kernel, n_times)
         spatial_pool = min(spatial_pool, halved(n_times, temporal_kernel))
         pooled = halved(n_times, temporal_kernel) // spatial_pool

@@ -1,0 +1,89 @@
+"""What stages do with encoders: build one for a signal, normalise EEG, run it over many trials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zoo.contracts import SignalInfo
+from zoo.registries import ENCODERS, OBJECTIVES
+from zoo.seeds import named_seed
+
+#: Trials per forward pass outside training; fixed, so that results do not depend on memory.
+BATCH = 128
+
+
+def build_encoder(block: dict[str, Any], signal: SignalInfo, *, seed: int) -> nn.Module:
+    """Return the encoder ``{"name", "params"}`` for `signal`, its first weights named by `seed`.
+
+    Raises
+    ------
+    ComponentError
+        There is no such encoder, or its parameters do not fit.
+    """
+    takes = {parameter.name for parameter in ENCODERS.spec(block["name"]).parameters}
+    supplied = {
+        "n_chans": signal.n_chans,
+        "n_times": signal.n_times,
+        "sfreq": signal.sfreq,
+        "n_subjects": signal.n_subjects,
+        "ch_names": list(signal.ch_names),
+        "ch_pos": signal.ch_pos,
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(named_seed(seed, "encoder"))
+        return ENCODERS.create(
+            block["name"],
+            **{name: value for name, value in supplied.items() if name in takes},
+            **block["params"],
+        )
+
+
+def build_objective(
+    block: dict[str, Any], *, n_tokens: int, embed_dim: int, n_outputs: int, seed: int
+) -> nn.Module:
+    """Return the objective ``{"name", "params"}``, its first weights named by `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(named_seed(seed, "objective"))
+        return OBJECTIVES.create(
+            block["name"],
+            n_tokens=n_tokens,
+            embed_dim=embed_dim,
+            n_outputs=n_outputs,
+            **block["params"],
+        )
+
+
+def normalised(eeg_NCT: np.ndarray, how: str, mean_C: np.ndarray, std_C: np.ndarray) -> np.ndarray:
+    """Return float32 EEG as the data set's ``normalise`` asks.
+
+    Parameters
+    ----------
+    eeg_NCT : array (N, C, T)
+    how : {"channel", "trial", "none"}
+        By the training trials' mean and deviation of each channel; by each trial's own of each
+        channel; not at all. A channel that never moves becomes zero.
+    mean_C, std_C : arrays (C,)
+        Of the training trials.
+    """
+    eeg_NCT = np.asarray(eeg_NCT, dtype=np.float32)
+    if how == "none":
+        return eeg_NCT
+    if how == "channel":
+        mean, std = mean_C[None, :, None], std_C[None, :, None]
+    else:
+        assert how == "trial", how
+        mean, std = eeg_NCT.mean(2, keepdims=True), eeg_NCT.std(2, keepdims=True)
+    safe = np.where(std > 0, std, 1)
+    return ((eeg_NCT - mean) / safe).astype(np.float32)
+
+
+@torch.no_grad()
+def tokens_of(encoder: nn.Module, eeg_NCT: Tensor, subject_N: Tensor) -> Tensor:
+    """Return the tokens of all trials ``(N, L, D)``, computed in batches of a fixed size."""
+    assert not encoder.training, "tokens are computed in evaluation mode"
+    parts = zip(eeg_NCT.split(BATCH), subject_N.split(BATCH), strict=True)
+    return torch.cat([encoder(eeg_BCT, subject_B) for eeg_BCT, subject_B in parts])

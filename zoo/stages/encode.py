@@ -1,0 +1,262 @@
+"""Encode: train an encoder on the training trials, keep the best epoch on val, write all tokens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from registry.errors import UserError
+from zoo.contracts import DataError, SignalInfo
+from zoo.registries import OBJECTIVES
+from zoo.stages._context import Context, Inputs
+from zoo.stages._encoder import build_encoder, build_objective, normalised, tokens_of
+from zoo.training import fit
+
+DEFINITION = "mean over the classes of the share of validation trials decoded correctly"
+
+
+def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> None:
+    """Train encoder and objective; publish weights, tokens and logits of every selected trial.
+
+    Parameters
+    ----------
+    inputs : mapping
+        "prepare", "select", and "init" (another encode folder) where training starts from it.
+    params : dict
+        "encoder", "objective" ({"name", "params"}), "train" (resolved block), "seed".
+    out : Path
+        Receives encoder.safetensors, encoder.json, objective.safetensors, tokens.npy (float16),
+        logits.npy, trial_ids.npy, log.csv, encode.json.
+    context : Context
+
+    Raises
+    ------
+    DataError
+        A selected trial holds NaN or infinite values, or fewer than two classes can be trained.
+    TrainingDiverged
+        The loss became NaN.
+    """
+    signal = SignalInfo.from_json(json.loads((inputs["prepare"] / "signal.json").read_text()))
+    trials = _Selected.read(inputs, signal)
+    seed, train = params["seed"], dict(params["train"])
+    if context.device == "cpu":
+        train["precision"] = "fp32"  # half precision is slower there, and no less exact is wanted
+    encoder = build_encoder(params["encoder"], signal, seed=seed)
+    objective = build_objective(
+        params["objective"],
+        n_tokens=encoder.n_tokens,
+        embed_dim=encoder.embed_dim,
+        n_outputs=len(signal.class_names),
+        seed=seed,
+    )
+    assert OBJECTIVES.spec(params["objective"]["name"]).meta["target"] == "label"
+    if "init" in inputs:
+        _load(encoder, inputs["init"] / "encoder.safetensors")
+        _load(objective, inputs["init"] / "objective.safetensors")
+    encoder.to(context.device)
+    objective.to(context.device)
+
+    summary = _train(encoder, objective, trials, train, seed, out, context)
+    tokens_NLD, logits_NK = _encode_all(encoder, objective, trials, context.device)
+    val = _balanced_accuracy(logits_NK[trials.split == "val"], trials.label[trials.split == "val"])
+
+    for name, module in (("encoder", encoder), ("objective", objective)):
+        state = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
+        save_file(state, out / f"{name}.safetensors")
+    np.save(out / "tokens.npy", tokens_NLD)
+    np.save(out / "logits.npy", logits_NK)
+    np.save(out / "trial_ids.npy", trials.trial_id)
+    built = {
+        **params["encoder"],
+        "objective": params["objective"],
+        "signal": signal.to_json(),
+        "n_tokens": encoder.n_tokens,
+        "embed_dim": encoder.embed_dim,
+        "normalise": trials.normalise,
+        "mean": trials.mean_C.tolist(),
+        "std": trials.std_C.tolist(),
+        "trained_subjects": trials.trained_subjects().tolist(),
+    }
+    _write_json(out / "encoder.json", built)
+    counts = {part: int((trials.split == part).sum()) for part in ("train", "val", "test")}
+    _write_json(
+        out / "encode.json",
+        {
+            "val_accuracy": val,
+            "val_accuracy_definition": DEFINITION,
+            "selected_epoch": summary["selected_epoch"],
+            "selected_on": "val" if summary["selected"] == "best" else None,
+            "selected": summary["selected"],
+            "epochs": summary["epochs"],
+            "steps": summary["steps"],
+            "final_loss": summary["final_loss"],
+            "seconds": summary["seconds"],
+            "trials": counts,
+            "classes_without_training_trials": [
+                name for k, name in enumerate(signal.class_names) if k not in trials.classes()
+            ],
+            "parameters": {
+                "encoder": _count(encoder),
+                "objective": _count(objective),
+            },
+        },
+    )
+
+
+@dataclass(frozen=True)
+class _Selected:
+    """The selected trials: what is known of each, and the EEG of one split at a time."""
+
+    eeg_PCT: np.ndarray  # all prepared trials, memory-mapped
+    rows: np.ndarray
+    trial_id: np.ndarray
+    label: np.ndarray
+    split: np.ndarray
+    subject: np.ndarray
+    mean_C: np.ndarray
+    std_C: np.ndarray
+    normalise: str
+
+    @classmethod
+    def read(cls, inputs: Inputs, signal: SignalInfo) -> _Selected:
+        eeg_PCT = np.load(inputs["prepare"] / "eeg.npy", mmap_mode="r", allow_pickle=False)
+        assert eeg_PCT.shape[1:] == (signal.n_chans, signal.n_times), eeg_PCT.shape
+        with np.load(inputs["select"] / "select.npz", allow_pickle=False) as select:
+            names = ("rows", "trial_id", "label", "split", "subject", "mean_C", "std_C")
+            fields = {name: select[name] for name in names}
+            fields["normalise"] = str(select["normalise"])
+        trials = cls(eeg_PCT, **fields)
+        trials.require_trainable(signal)
+        return trials
+
+    def require_trainable(self, signal: SignalInfo) -> None:
+        for part in ("train", "val", "test"):
+            rows = self.rows[self.split == part]
+            bad = [r for r in rows if not np.isfinite(self.eeg_PCT[r]).all()]
+            if bad:
+                names = self.trial_id[np.isin(self.rows, bad)]
+                others = f" and {len(names) - 1} others" if len(names) > 1 else ""
+                raise DataError(
+                    f"trial {names[0]}{others} of the {part} split hold(s) NaN or infinite EEG "
+                    "values; repair or leave out these trials"
+                )
+        if len(self.classes()) < 2:
+            known = [signal.class_names[k] for k in self.classes()]
+            raise DataError(
+                f"the training split holds {int((self.split == 'train').sum())} trials of "
+                f"{len(known)} class(es) ({', '.join(known) or 'none'}); an encoder needs at "
+                "least two: choose another split, or more subjects or runs"
+            )
+
+    def classes(self) -> np.ndarray:
+        return np.unique(self.label[self.split == "train"])
+
+    def trained_subjects(self) -> np.ndarray:
+        return np.unique(self.subject[self.split == "train"])
+
+    def part(self, part_N: np.ndarray, device: str) -> tuple[Tensor, Tensor]:
+        """Return EEG and subject of the trials chosen by a mask; unseen subjects become -1."""
+        eeg_NCT = normalised(
+            self.eeg_PCT[self.rows[part_N]], self.normalise, self.mean_C, self.std_C
+        )
+        subject_N = self.subject[part_N]
+        known = np.isin(subject_N, self.trained_subjects())
+        subject_N = np.where(known, subject_N, -1).astype(np.int64)
+        return torch.from_numpy(eeg_NCT).to(device), torch.from_numpy(subject_N).to(device)
+
+
+def _train(
+    encoder: nn.Module,
+    objective: nn.Module,
+    trials: _Selected,
+    train: dict[str, Any],
+    seed: int,
+    out: Path,
+    context: Context,
+) -> dict[str, Any]:
+    """Train on the training trials alone: neither loss nor validation can reach a test trial."""
+    train_N, val_N = trials.split == "train", trials.split == "val"
+    assert not set(trials.rows[train_N]) & set(trials.rows[~train_N]), "the splits overlap"
+    device = context.device
+    eeg_NCT, subject_N = trials.part(train_N, device)
+    label_N = torch.from_numpy(trials.label[train_N].astype(np.int64)).to(device)
+    val_eeg_NCT, val_subject_N = trials.part(val_N, device)
+    val_label = trials.label[val_N].astype(np.int64)
+
+    def loss(indices: np.ndarray, _batch: int) -> Tensor:
+        at = torch.from_numpy(indices).to(device)
+        return objective(encoder(eeg_NCT[at], subject_N[at]), label_N[at])
+
+    def validate() -> dict[str, float]:
+        tokens_NLD = tokens_of(encoder, val_eeg_NCT, val_subject_N)
+        logits_NK = objective.predict(tokens_NLD)
+        value = nn.functional.cross_entropy(logits_NK, torch.from_numpy(val_label).to(device))
+        accuracy = _balanced_accuracy(logits_NK.cpu().numpy(), val_label)
+        assert accuracy is not None
+        return {"val_accuracy": accuracy, "val_loss": float(value)}
+
+    return fit(
+        groups={"encoder": [*encoder.parameters(), *objective.parameters()]},
+        loss=loss,
+        n_items=len(eeg_NCT),
+        train=train,
+        seed=seed,
+        state={"encoder": encoder, "objective": objective},
+        checkpoint=context.work,
+        description="train encoder",
+        log=out / "log.csv",
+        validate=validate if val_N.any() else None,
+        select_by="val_accuracy" if val_N.any() else None,
+    )
+
+
+def _encode_all(
+    encoder: nn.Module, objective: nn.Module, trials: _Selected, device: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return tokens (float16) and logits (float32) of every selected trial, in their order."""
+    n_selected = len(trials.rows)
+    tokens_NLD = np.empty((n_selected, encoder.n_tokens, encoder.embed_dim), np.float16)
+    logits: list[np.ndarray] = []
+    chunk = 1024
+    for start in range(0, n_selected, chunk):
+        chosen_N = np.zeros(n_selected, bool)
+        chosen_N[start : start + chunk] = True
+        tokens = tokens_of(encoder, *trials.part(chosen_N, device))
+        if tokens.abs().max() > np.finfo(np.float16).max:
+            raise UserError("the encoder's tokens exceed the range of float16; lower train.lr")
+        tokens_NLD[start : start + chunk] = tokens.cpu().numpy()
+        with torch.no_grad():
+            logits.append(objective.predict(tokens).float().cpu().numpy())
+    return tokens_NLD, np.concatenate(logits)
+
+
+def _balanced_accuracy(logits_NK: np.ndarray, label_N: np.ndarray) -> float | None:
+    """Return the mean recall of the classes that occur; None without trials."""
+    right = logits_NK.argmax(1) == label_N
+    recalls = [right[label_N == k].mean() for k in np.unique(label_N)]
+    return float(np.mean(recalls)) if recalls else None
+
+
+def _load(module: nn.Module, file: Path) -> None:
+    try:
+        module.load_state_dict(load_file(file))
+    except RuntimeError as error:
+        raise UserError(
+            f"init_from: the weights of {file.name} do not fit ({error}); the two trainings need "
+            "the same encoder, parameters, channels, samples and classes"
+        ) from error
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
