@@ -41,7 +41,8 @@ class ZooGroup(click.Group):
         except UserError as error:
             if "--debug" in given:
                 raise
-            click.echo(f"Error: {error}", err=True)
+            several = "\n" in str(error)
+            click.echo(str(error) if several else f"Error: {error}", err=True)
             sys.exit(2)
 
 
@@ -110,7 +111,7 @@ def recipe_options(command: F) -> F:
     return command
 
 
-def _load(request: dict[str, Any]) -> Recipe:
+def _load(request: dict[str, Any], *, for_run: bool = False) -> Recipe:
     from zoo.recipe import load_recipe
 
     return load_recipe(
@@ -119,6 +120,7 @@ def _load(request: dict[str, Any]) -> Recipe:
         scale=request["scale"],
         data_root=request["data_root"],
         weights_root=request["weights_root"],
+        for_run=for_run,
     )
 
 
@@ -239,11 +241,17 @@ def validate(deep: bool, as_json: bool, **request: Any) -> None:
     zoo validate my.yaml
     zoo validate my.yaml --set encoder=eegnet --deep
     """
-    recipe = _load(request)
-    if deep:
-        from zoo.recipe.validate import deep_check
+    try:
+        recipe = _load(request)
+        if deep:
+            from zoo.recipe.validate import deep_check
 
-        deep_check(recipe)
+            deep_check(recipe)
+    except UserError as error:
+        if not as_json:
+            raise
+        _print_json({"valid": False, "errors": str(error).splitlines()})
+        sys.exit(2)
     facts = {
         "valid": True,
         "recipe": recipe.name,
@@ -281,7 +289,8 @@ def plan(as_json: bool, **request: Any) -> None:
     from zoo.listing import plan_text
 
     roots = Roots.resolve(request["data_root"], request["image_root"], request["weights_root"])
-    planned = make_plan(_load(request), roots, Store(request["store"])).to_json()
+    recipe = _load(request, for_run=True)
+    planned = make_plan(recipe, roots, Store(request["store"])).to_json()
     if as_json:
         _print_json(planned)
     else:
@@ -301,10 +310,9 @@ def run(as_json: bool, **request: Any) -> None:
     zoo run paper --set encoder=eegnet --set seed=1
     zoo run n170 --data-root /path/to/bids
     """
-    from zoo.listing import results_text
-
-    recipe = _load(request)
+    recipe = _load(request, for_run=True)
     from zoo.engine.run import run as run_recipe
+    from zoo.listing import results_text
 
     names = ("data_root", "image_root", "weights_root", "store", "out", "device", "threads")
     try:
@@ -314,7 +322,8 @@ def run(as_json: bool, **request: Any) -> None:
         sys.exit(130)
     results = json.loads((result.folder / "results.json").read_text("utf-8"))
     if as_json:
-        _print_json({"folder": str(result.folder), "failed": result.failed, **results})
+        failed = [{"node": f.label, "message": f.message} for f in result.failed]
+        _print_json({"folder": str(result.folder), "failed": failed, **results})
     else:
         click.echo(results_text(results))
         click.echo(result.folder / "report.html")

@@ -42,8 +42,10 @@ class Good:
         Width of the token. Not shown.
     """
 
-    def __init__(self, *, n_chans: int, n_times: int, width: int = 8, band: tuple[float, float] = BAND,
-                 mode: str | None = None):
+    def __init__(
+        self, *, n_chans: int, n_times: int, width: int = 8, band: tuple[float, float] = BAND,
+        mode: str | None = None
+    ):
         self.width = width
 '''
 MARK = "from registry import component\n"

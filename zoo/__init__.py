@@ -167,6 +167,7 @@ def run(
         scale=scale,
         data_root=path(data_root),
         weights_root=path(weights_root),
+        for_run=True,
     )
     return run_cells(
         cells,

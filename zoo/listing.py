@@ -146,11 +146,20 @@ def show_text(facts: dict[str, Any]) -> str:
 
 def plan_text(plan: dict[str, Any]) -> str:
     """Return the plan's counts as text."""
-    stages = [("stage", "nodes")] + [(name, str(n)) for name, n in plan["stages"].items()]
-    return (
-        f"{plan['cells']} cells need {plan['distinct']} distinct stages: "
-        f"{plan['cached']} are in the store, {plan['to_run']} to run\n\n" + _columns(stages)
-    )
+    table = [("stage", "distinct", "in the store", "to run")]
+    for stage, distinct in plan["stages"].items():
+        states = [node["state"] for node in plan["nodes"] if node["stage"] == stage]
+        cached = states.count("valid")
+        table.append((stage, str(distinct), str(cached), str(distinct - cached)))
+    cells = "1 cell" if plan["cells"] == 1 else f"{plan['cells']} cells"
+    waiting = [f"  {node['label']}" for node in plan["nodes"] if node["state"] != "valid"]
+    parts = [
+        f"{plan['recipe']}: {cells}, {plan['distinct']} distinct stage runs "
+        f"({plan['unshared']} if nothing were shared)",
+        _columns(table),
+        "To run, in this order:\n" + "\n".join(waiting) if waiting else "Nothing to run.",
+    ]
+    return "\n\n".join(parts)
 
 
 def results_text(results: dict[str, Any]) -> str:
