@@ -1,0 +1,175 @@
+"""The stages prepare and select: what they publish, and that the test never reaches training."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from zoo.contracts import TRIAL_COLUMNS, DataError, SignalInfo
+from zoo.datasets.pocket import Pocket
+from zoo.registries import DATASETS
+from zoo.stages import prepare, select
+from zoo.stages._context import Context
+
+PARAMS = {"n_classes": 3, "images_per_class": 18, "subjects": [1, 3], "band": [5, 95]}
+SELECT_ONLY = ("split", "limit", "normalise", "shuffle_labels")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    out = tmp_path_factory.mktemp("prepare")
+    params = {"dataset": "pocket", "params": PARAMS, "fingerprint": "simulated"}
+    prepare.run({}, params, out, Context(work=out))
+    return out
+
+
+def selected(prepared, out, seed=None, **params):
+    """Run select; return its arrays and the overlaps."""
+    out.mkdir(exist_ok=True, parents=True)
+    given = {"dataset": "pocket", "params": {**PARAMS, **params}, "seed": seed}
+    select.run({"prepare": prepared}, given, out, Context(work=out))
+    with np.load(out / "select.npz", allow_pickle=False) as arrays:
+        found = {name: arrays[name] for name in arrays.files}
+    return found, json.loads((out / "overlap.json").read_text())
+
+
+def test_prepare_publishes_what_load_returns(prepared):
+    trials = Pocket(**PARAMS).load()
+    eeg = np.load(prepared / "eeg.npy", mmap_mode="r", allow_pickle=False)
+    assert np.array_equal(eeg, trials.eeg)
+    table = select.read_table(prepared)
+    assert tuple(table.columns) == TRIAL_COLUMNS
+    assert table.trial_id.tolist() == trials.table.trial_id.tolist()
+    assert table.run.tolist() == trials.table.run.tolist()
+    signal = SignalInfo.from_json(json.loads((prepared / "signal.json").read_text()))
+    assert signal == trials.signal
+    assert json.loads((prepared / "notes.json").read_text()) == list(trials.notes)
+
+
+def test_select_publishes_aligned_rows(prepared, tmp_path):
+    arrays, overlap = selected(prepared, tmp_path)
+    table = select.read_table(prepared).iloc[arrays["rows"]]
+    assert arrays["trial_id"].tolist() == table.trial_id.tolist()
+    assert arrays["image_id"].tolist() == table.image_id.tolist()
+    assert np.array_equal(arrays["label"], table.label)
+    assert np.array_equal(arrays["label"], arrays["true_label"])
+    assert np.array_equal(arrays["split"], Pocket(**PARAMS).split_of(select.read_table(prepared)))
+    assert arrays["trained_classes"].tolist() == [0, 1, 2]
+    assert str(arrays["normalise"]) == "channel"
+    # by image: no image is shared; one block per class: every block is
+    assert overlap == {"image": 0.0, "block": 1.0, "run": 1.0, "session": 1.0, "subject": 1.0}
+
+
+def test_overlap_is_told_truthfully(prepared, tmp_path):
+    _, overlap = selected(prepared, tmp_path, split={"by": "subject", "test": [3]})
+    assert overlap == {"image": 1.0, "block": 0.0, "run": 0.0, "session": 0.0, "subject": 0.0}
+    block = {"by": "block", "test": [0]}
+    _, overlap = selected(prepared, tmp_path, split=block, subjects=[1])
+    assert overlap["block"] == 0
+    assert overlap["run"] == 1
+
+
+def test_normalisation_comes_from_training_trials(prepared, tmp_path):
+    arrays, _ = selected(prepared, tmp_path)
+    eeg = np.load(prepared / "eeg.npy")[arrays["rows"][arrays["split"] == "train"]]
+    assert np.allclose(arrays["mean_C"], eeg.mean(axis=(0, 2)), atol=1e-4)
+    assert np.allclose(arrays["std_C"], eeg.std(axis=(0, 2)), rtol=1e-4)
+    arrays, _ = selected(prepared, tmp_path, normalise="trial")
+    assert str(arrays["normalise"]) == "trial"
+    assert (arrays["mean_C"] == 0).all()
+    assert (arrays["std_C"] == 1).all()
+
+
+def test_a_channel_that_never_moves_becomes_zero():
+    eeg = np.random.default_rng(0).normal(3, 2, (300, 4, 10)).astype(np.float32)
+    eeg[:, 1] = 7
+    mean, std = select.channel_statistics(eeg, np.arange(300))
+    assert mean[1] == pytest.approx(7)
+    assert std[1] == 1
+    assert std[0] == pytest.approx(2, rel=0.1)
+
+
+def test_changing_test_trials_changes_nothing_in_training(prepared, tmp_path):
+    options = {"limit": 9, "shuffle_labels": True}
+    before, _ = selected(prepared, tmp_path / "a", seed=0, **options)
+    part = Pocket(**PARAMS).split_of(select.read_table(prepared))
+    other = tmp_path / "other"
+    other.mkdir()
+    eeg = np.load(prepared / "eeg.npy")
+    eeg[part == "test"] = np.random.default_rng(0).normal(0, 99, eeg[part == "test"].shape)
+    np.save(other / "eeg.npy", eeg)
+    table = select.read_table(prepared)
+    table.loc[part == "test", "onset"] += 1
+    table.to_csv(other / "trials.csv", index=False)
+    after, _ = selected(other, tmp_path / "b", seed=0, **options)
+    for name in ("rows", "trial_id", "label"):
+        keep = before["split"] != "test"
+        assert np.array_equal(before[name][keep], after[name][keep])
+    for name in ("mean_C", "std_C"):
+        assert np.array_equal(before[name], after[name])
+
+
+def test_shuffled_labels_stay_within_subjects_and_leave_the_test(prepared, tmp_path):
+    arrays, _ = selected(prepared, tmp_path, seed=0, shuffle_labels=True)
+    test = arrays["split"] == "test"
+    assert np.array_equal(arrays["label"][test], arrays["true_label"][test])
+    assert (arrays["label"][~test] != arrays["true_label"][~test]).mean() > 0.4
+    for subject in np.unique(arrays["subject"]):
+        rows = (arrays["subject"] == subject) & ~test
+        assert sorted(arrays["label"][rows]) == sorted(arrays["true_label"][rows])
+    again, _ = selected(prepared, tmp_path, seed=0, shuffle_labels=True)
+    assert np.array_equal(arrays["label"], again["label"])
+    other, _ = selected(prepared, tmp_path, seed=1, shuffle_labels=True)
+    assert not np.array_equal(arrays["label"], other["label"])
+
+
+@pytest.mark.parametrize("limit", [2, 3, 7, 12])
+def test_limit_keeps_the_same_classes_in_every_split(prepared, tmp_path, limit):
+    arrays, _ = selected(prepared, tmp_path, limit=limit)
+    classes = []
+    for part in ("train", "val", "test"):
+        labels = arrays["label"][arrays["split"] == part]
+        assert len(labels) == min(limit, 18)
+        counts = np.bincount(labels)
+        assert counts[counts > 0].max() - counts[counts > 0].min() <= 1
+        classes.append(set(labels))
+    assert classes[0] == classes[1] == classes[2]
+    assert len(classes[0]) == min(3, limit)
+
+
+def test_limit_of_splits_without_a_common_class():
+    table = pd.DataFrame({"trial_id": [f"t{i}" for i in range(40)], "label": np.arange(40) // 10})
+    split = np.where(table.label < 3, "train", "test")
+    kept = select.within_limit(table, split, 6)
+    assert (kept & (split == "train")).sum() == 6
+    assert (kept & (split == "test")).sum() == 6
+
+
+def test_subjects_are_chosen_where_prepare_kept_all(prepared, tmp_path):
+    arrays, _ = selected(prepared, tmp_path, subjects=[3])
+    assert set(arrays["subject"]) == {2}
+    with pytest.raises(DataError, match="dataset.params.subjects: there is no subject '2'"):
+        selected(prepared, tmp_path, subjects=[2])
+
+
+def test_an_empty_split_is_refused(prepared, tmp_path):
+    split = {"by": "subject", "test": [3]}
+    with pytest.raises(DataError, match="the test split of data set 'pocket' holds no trial"):
+        selected(prepared, tmp_path, split=split, subjects=[1])
+
+
+def test_samples_that_are_not_numbers_are_refused():
+    trials = Pocket(n_classes=2, images_per_class=6, subjects=[1]).load()
+    eeg = trials.eeg.copy()
+    eeg[4, 0, 3] = np.nan
+    with pytest.raises(DataError, match=r"1 of 12 trials hold samples .* \(the first is s1_r1_0004\)"):
+        prepare.check_trials(replace(trials, eeg=eeg), "pocket")
+
+
+def test_the_engine_may_leave_out_what_only_select_needs():
+    """Every parameter that select alone uses has a default, so prepare can do without."""
+    for spec in DATASETS.specs():
+        assert all(spec.parameter(name) is not None for name in SELECT_ONLY), spec.name
+        assert not any(spec.parameter(name).required for name in SELECT_ONLY), spec.name
