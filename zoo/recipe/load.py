@@ -156,7 +156,8 @@ def _file(text: str, shown: str, problems: Problems) -> _File:
     known = [*CELL_KEYS, *FILE_KEYS]
     unknown = [key for key in root.value if key not in known]
     for key in unknown:
-        problems.add(root.value[key].where, f"unknown key. {did_you_mean(key, known)}")
+        hint = did_you_mean(key, known) or f"Known here: {', '.join(known)}"
+        problems.add(root.value[key].where, f"unknown key. {hint}")
     for key, node in root.value.items():
         if key not in _PROSE:
             _refuse_absolute(node, problems)
@@ -215,7 +216,9 @@ def _listed(base: Node, cells: Node, overrides: Assignments, problems: Problems)
                 axes[dotted] = plain(node)
         blocks = without(cell, ["coords"]).entries()
         for key in [key for key in blocks if key not in VARIED]:
-            problems.add(blocks[key].where, f"unknown key. {did_you_mean(key, VARIED)}")
+            hint = did_you_mean(key, VARIED)
+            known_here = f"A cell has: coords, {', '.join(VARIED)}"
+            problems.add(blocks[key].where, f"unknown key. {hint}{known_here}")
         known = {key: node for key, node in blocks.items() if key in VARIED}
         tree = normalised(Node({**base.entries(), **known}, base.where))
         variants.append(Variant(axes, merge(tree, top)))

@@ -41,7 +41,7 @@ def path_problem(dotted: str) -> str | None:
         known = {k: v for k, v in keys_of(model).items() if done or k not in _FIXED}
         if key not in known:
             holder = repr(".".join(done)) if done else "a recipe"
-            hint = did_you_mean(key, known)
+            hint = did_you_mean(key, known) or f"It has: {', '.join(known)}"
             return f"unknown path {dotted!r}: {holder} has no {key!r}. {hint}".strip()
         done.append(key)
         model = None if get_origin(known[key]) is list else model_within(known[key])

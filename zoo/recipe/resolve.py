@@ -101,7 +101,8 @@ class Resolver:
             written = spec.meta.get("train", {}) if not isinstance(spec, Exception) else _ANY_TRAIN
             where = Where(f"train defaults of {kind} {name.value!r}")
             train = normalised(planted(written, where), (kind, "train"))
-            below[kind] = Node({"train": Node(train.value, block.where)}, block.where)
+            train = Node(train.value, tree.locate((kind, "train")))
+            below[kind] = Node({"train": train}, block.where)
         return merge(Node(dict(below), tree.where), tree)
 
     def _component(

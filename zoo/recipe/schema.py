@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -174,55 +175,61 @@ def keys_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _message(details: ErrorDetails) -> str:
-    context, got = details.get("ctx", {}), details["input"]
+    context, value = details.get("ctx", {}), details["input"]
+    got = f"got {shown(value)}"
     match details["type"]:
         case "extra_forbidden":
-            return f"unknown key. {did_you_mean(str(details['loc'][-1]), _siblings(details))}"
+            known = _siblings(details)
+            hint = did_you_mean(str(details["loc"][-1]), known)
+            return f"unknown key. {hint or 'Known here: ' + ', '.join(known)}"
         case "missing":
             return "is required"
         case "int_type" | "int_from_float":
-            return f"must be a whole number, got {got!r}"
+            return f"must be a whole number, {got}"
         case "float_type":
-            return f"must be a number, got {got!r}"
+            return f"must be a number, {got}"
         case "string_type":
-            return f"must be text, got {got!r} (quote it)" if _scalar(got) else "must be text"
+            return f"must be text, {got}"
         case "list_type":
-            return f"must be a list, got {got!r}"
+            return f"must be a list, {got}"
         case "dict_type" | "model_type" | "model_attributes_type":
-            return f"must be a mapping, got {got!r}"
+            what = (
+                "a name or a mapping" if "name" in _siblings(details, of="inside") else "a mapping"
+            )
+            return f"must be {what}, {got}"
         case "greater_than":
-            return f"must be > {context['gt']:g}, got {got!r}"
+            return f"must be > {context['gt']:g}, {got}"
         case "greater_than_equal":
-            return f"must be >= {context['ge']:g}, got {got!r}"
+            return f"must be >= {context['ge']:g}, {got}"
         case "less_than":
-            return f"must be < {context['lt']:g}, got {got!r}"
+            return f"must be < {context['lt']:g}, {got}"
         case "less_than_equal":
-            return f"must be <= {context['le']:g}, got {got!r}"
+            return f"must be <= {context['le']:g}, {got}"
         case "too_short" | "too_long":
-            return f"must have {context.get('min_length', context.get('max_length'))} entries"
+            return (
+                f"must have {context.get('min_length', context.get('max_length'))} entries, {got}"
+            )
         case "literal_error":
-            hint = did_you_mean(got, _options(context)) if isinstance(got, str) else ""
-            return f"must be {context['expected']}, got {got!r}. {hint}"
+            options = [part for part in str(context["expected"]).split("'") if part.isidentifier()]
+            hint = did_you_mean(value, options) if isinstance(value, str) else ""
+            return f"must be {context['expected']}, {got}" + (f". {hint}" if hint else "")
         case "string_pattern_mismatch":
-            return f"names a folder: letters, digits and _ . @ - only, got {got!r}"
+            return f"names a folder: letters, digits and _ . @ - only, {got}"
     return str(details["msg"]).removeprefix("Value error, ")
 
 
-def _options(context: dict[str, Any]) -> list[str]:
-    return [part for part in str(context["expected"]).split("'") if part.isidentifier()]
+def shown(value: Any) -> str:
+    """Return a value as a message shows it: text quoted, true, false and null as YAML has them."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
-def _scalar(value: Any) -> bool:
-    return not isinstance(value, dict | list)
-
-
-def _siblings(details: ErrorDetails) -> list[str]:
-    """Return the keys that are known beside an unknown one."""
+def _siblings(details: ErrorDetails, *, of: Literal["beside", "inside"] = "beside") -> list[str]:
+    """Return the keys that a recipe may have beside, or inside, the place of an error."""
     model: Any = CellModel
-    for key in details["loc"][:-1]:
+    for key in details["loc"][:-1] if of == "beside" else details["loc"]:
         if isinstance(key, str):
             model = model_within(keys_of(model)[key])
-    return list(keys_of(model))
+    return [] if model is None else list(keys_of(model))
 
 
 def model_within(annotation: Any) -> type[BaseModel] | None:

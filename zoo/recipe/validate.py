@@ -1,4 +1,4 @@
-"""Whether the parts of a cell fit each other, judged from literals; `deep_check` builds them."""
+"""Whether the parts of a cell fit each other, judged from literals: nothing is built."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 from pydantic import ValidationError
 
 from registry import ComponentSpec, did_you_mean
-from zoo.recipe.cells import Recipe
+from zoo.recipe.deep import deep_check
 from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.schema import (
@@ -19,7 +19,10 @@ from zoo.recipe.schema import (
     PipelineBlock,
     Strict,
     Train,
+    shown,
 )
+
+__all__ = ["CONTROLS", "compatibility", "deep_check", "valid"]
 
 CONTROLS = ("shuffled_eeg", "class_label")
 #: What the stages of every cell make for metrics; ``logits`` come from an objective on labels.
@@ -28,6 +31,7 @@ _MADE = frozenset({"label", "generated", "judge", "train_images"})
 _DENOISING = ("cond_dropout", "timesteps", "snr_gamma", "token_noise", "align", "snapshots")
 #: What a conditioner opens -> the group of learning rates it trains.
 _OPENED = {"attn2": "attn2", "attn2_lora": "lora", "unet": "unet", "unet_lora": "lora"}
+_TEXT_ENCODER = {"trained": "text_encoder", "lora": "lora"}
 _SPLIT_BY = ("run", "session", "subject", "image", "block")
 _LATENT_FACTOR = 8
 
@@ -114,11 +118,12 @@ def _split(split: Mapping[str, Any], note: Note) -> None:
     by = split.get("by")
     if by not in _SPLIT_BY:
         hint = did_you_mean(str(by), _SPLIT_BY)
-        note((*path, "by"), f"must be one of {', '.join(_SPLIT_BY)}, got {by!r}. {hint}")
+        message = f"must be one of {', '.join(_SPLIT_BY)}, got {shown(by)}"
+        note((*path, "by"), f"{message}. {hint}" if hint else message)
     for part in ("test", "val"):
         value = split.get(part, [] if part == "val" else None)
         if not isinstance(value, list) or (part == "test" and not value):
-            note((*path, part), f"must list what to hold out, got {value!r}")
+            note((*path, part), f"must list what to hold out, got {shown(value)}")
     test, val = split.get("test"), split.get("val")
     if isinstance(test, list) and isinstance(val, list):
         for both in (value for value in test if value in val):
@@ -135,13 +140,11 @@ def _encoder(train: Train, note: Note) -> None:
 
 def _rates(block: ConditionerBlock, spec: ComponentSpec, note: Note) -> None:
     """Check that ``lr`` by group has a rate for everything that is trained."""
-    groups = ["projection"]
-    if _value(spec, block.params, "text_encoder") == "trained":
-        groups.append("text_encoder")
+    text_encoder = _TEXT_ENCODER.get(str(_value(spec, block.params, "text_encoder")))
     opened = _OPENED.get(str(_value(spec, block.params, "opens")))
-    groups += [] if opened is None else [opened]
+    groups = [group for group in ("projection", text_encoder, opened) if group is not None]
     rates = block.train.lr
-    for group in groups:
+    for group in dict.fromkeys(groups):
         if rates.all is None and getattr(rates, group) is None:
             trains = f"which conditioner {spec.name!r} trains"
             note(("conditioner", "train", "lr"), f"has no rate for {group!r}, {trains}")
@@ -225,8 +228,3 @@ def _value(spec: ComponentSpec, params: Mapping[str, Any], name: str) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def deep_check(recipe: Recipe) -> None:
-    """Build each distinct combination of parts in a tiny size and push one batch through it."""
-    raise NotImplementedError
