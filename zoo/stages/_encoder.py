@@ -77,7 +77,8 @@ def normalised(eeg_NCT: np.ndarray, how: str, mean_C: np.ndarray, std_C: np.ndar
     else:
         assert how == "trial", how
         mean, std = eeg_NCT.mean(2, keepdims=True), eeg_NCT.std(2, keepdims=True)
-    safe = np.where(std > 0, std, 1)
+    moves = std > 1e-6 * np.abs(mean)  # not only rounding errors of a constant
+    safe = np.where(moves, std, 1)
     return ((eeg_NCT - mean) / safe).astype(np.float32)
 
 
