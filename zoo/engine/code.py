@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from registry.errors import ComponentError
 from registry.spec import ComponentSpec
 
 #: Top-level packages whose sources are read module by module.
@@ -60,21 +61,26 @@ def code_of(modules: Iterable[str], components: Iterable[ComponentSpec] = ()) ->
 
     Raises
     ------
-    AssertionError
-        If a stage module does not exist.
+    ComponentError
+        If a component has no source file (typed into an interpreter).
     """
     parts: dict[str, str] = {}
     third_party: set[str] = set()
-    roots = [(name, OWN) for name in modules]
+    roots = [(name, _tops(name)) for name in modules]
     for spec in components:
         top = spec.module.partition(".")[0]
         if top in OWN:
             roots.append((spec.module, OWN))
             continue
+        if not spec.path.is_file():
+            raise ComponentError(
+                f"the source of {spec.kind} {spec.name!r} cannot be read ({spec.path}), so its "
+                "results cannot be told from those of another version; put it in a file"
+            )
         source = _read(spec.path.resolve(), spec.module.rpartition(".")[0])
         parts[f"plug-in {spec.kind} {spec.name}"] = source.digest
         third_party |= {name.partition(".")[0] for name in source.imports}
-        tops = (*OWN, top) if _is_package(top) else OWN
+        tops = _tops(spec.module)
         roots.extend((name, tops) for name in source.imports if _locate(name, tops))
     for root, tops in roots:
         for name in _closure(root, tops):
@@ -131,12 +137,16 @@ def _locate(name: str, tops: tuple[str, ...]) -> Path | None:
 
 
 @cache
-def _is_package(top: str) -> bool:
-    """Return whether `top` is an importable package: not a lone file, a script or a notebook."""
-    if top in {"", "__main__"}:
-        return False
+def _tops(module: str) -> tuple[str, ...]:
+    """Return the packages whose sources count for `module`: ours, and its own if it has one.
+
+    A lone file, a script or a notebook has no package; only the file itself counts then.
+    """
+    top = module.partition(".")[0]
+    if top in {"", "__main__", *OWN}:
+        return OWN
     spec = importlib.util.find_spec(top)
-    return spec is not None and bool(spec.submodule_search_locations)
+    return (*OWN, top) if spec is not None and spec.submodule_search_locations else OWN
 
 
 def _read_module(path: Path, name: str) -> _Source:
@@ -153,22 +163,21 @@ def _read(path: Path, package: str) -> _Source:
 
 
 def _imports(node: ast.AST, package: str) -> Iterator[str]:
-    """Yield every dotted name that code below `node`, a file of `package`, may import."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and _is_type_checking(child.test):
-            for branch in child.orelse:
-                yield from _imports(branch, package)
-            continue
-        if isinstance(child, ast.Import):
-            yield from (alias.name for alias in child.names)
-        elif isinstance(child, ast.ImportFrom):
-            base = child.module or ""
-            if child.level:
-                parts = package.split(".")
-                base = ".".join([*parts[: len(parts) - child.level + 1], *filter(None, [base])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in child.names)
-        else:
+    """Yield every dotted name that `node`, code in a file of `package`, may import."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            parts = package.split(".")
+            base = ".".join([*parts[: len(parts) - node.level + 1], *filter(None, [base])])
+        yield base
+        yield from (f"{base}.{alias.name}" for alias in node.names)
+    else:
+        inner: Iterable[ast.AST] = ast.iter_child_nodes(node)
+        if isinstance(node, ast.If) and _is_type_checking(node.test):
+            inner = node.orelse
+        for child in inner:
             yield from _imports(child, package)
 
 

@@ -125,9 +125,7 @@ def _run_node(
         return _run_locked(node, store, roots, device, threads)
 
 
-def _run_locked(
-    node: Node, store: Store, roots: Roots, device: str, threads: int | None
-) -> float:
+def _run_locked(node: Node, store: Store, roots: Roots, device: str, threads: int | None) -> float:
     if store.valid(node.key):  # another process has just published it
         return float(store.manifest(node.key)["seconds"])
     for stale in (store.root / "temporary").glob(f"{node.key}.*"):

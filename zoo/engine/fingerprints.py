@@ -12,7 +12,7 @@ from registry.errors import UserError
 from zoo.contracts import DataError
 from zoo.engine.keys import canonical
 from zoo.engine.roots import Roots
-from zoo.recipe import Block, Cell
+from zoo.recipe.cells import Block, Cell
 from zoo.registries import DATASETS
 
 #: Dataset parameters that choose or scale trials but leave the prepared signal as it is.
@@ -65,10 +65,20 @@ class Sources:
 
     def weights(self, cell: Cell) -> str | None:
         """Return the content hash of the denoiser's weights; None where none are named."""
+        weights = cell.pipeline.params.get("weights")
+        if weights is None:
+            return None
         from zoo.pipelines._weights import fingerprint
 
-        weights = cell.pipeline.params.get("weights")
-        return None if weights is None else fingerprint(weights, self.roots.weights)
+        return fingerprint(weights, self.roots.weights)
+
+    def judge(self, judge: str | None) -> str | None:
+        """Return the content hash of the judge that ships; None for one made from the data."""
+        if judge != "pocket":
+            return None
+        from zoo.stages._pocket_judge import SHIPPED
+
+        return _folder(SHIPPED)
 
     def images(self) -> str | None:
         """Return the content hash of ``--image-root``; None where pictures come with the data."""

@@ -37,6 +37,7 @@ def write_gallery(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> N
         trial_ids = [str(i) for i in select["trial_id"][test]]
         labels = [int(i) for i in select["label"][test]]
         image_ids = [str(i) for i in select["image_id"][test]]
+        trained = select["trained_classes"]
     names = json.loads((store.path(cell.prepare) / "signal.json").read_text())["class_names"]
     rows = [
         {"trial_id": trial, "label": label, "class": names[label], "image_id": image}
@@ -44,7 +45,7 @@ def write_gallery(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> N
     ]
     _write_seen(folder / "seen", cell, rows, roots)
     if store.valid(cell.encode):
-        decoded = _decoded(store.path(cell.encode))
+        decoded = _decoded(store.path(cell.encode), trained)
         for row in rows:
             row["decoded"] = names[decoded[str(row["trial_id"])]]
     for variant in cell.variants:
@@ -87,11 +88,11 @@ def _write_seen(
         (folder / f"{row['trial_id']}.png").write_bytes(encoded[str(row["image_id"])])
 
 
-def _decoded(encode: Path) -> dict[str, int]:
-    """Return the class that the encoder decoded for each trial."""
+def _decoded(encode: Path, trained: np.ndarray) -> dict[str, int]:
+    """Return which of the `trained` classes the encoder decoded for each trial."""
     logits = np.load(encode / "logits.npy", allow_pickle=False)
     trial_ids = np.load(encode / "trial_ids.npy", allow_pickle=False)
-    best = logits.argmax(axis=1)
+    best = trained[logits[:, trained].argmax(axis=1)]
     return {str(trial): int(label) for trial, label in zip(trial_ids, best, strict=True)}
 
 

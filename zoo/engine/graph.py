@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.engine.code import Code
-from zoo.recipe import Cell
+from zoo.recipe.cells import Cell
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 from registry.spec import ComponentSpec
@@ -13,7 +14,8 @@ from zoo.engine.graph import CellPlan, Node, Plan, Variant
 from zoo.engine.keys import node_key, typed, untyped
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
-from zoo.recipe import Block, Cell, Recipe, RecipeError
+from zoo.recipe.cells import Block, Cell, Recipe
+from zoo.recipe.errors import RecipeError
 from zoo.registries import CONDITIONERS, DATASETS, ENCODERS, METRICS, OBJECTIVES, PIPELINES
 
 #: Package of the stage modules.
@@ -41,11 +43,30 @@ def plan(recipe: Recipe, roots: Roots, store: Store) -> Plan:
     return Plan(recipe.name, builder.nodes, cells, states)
 
 
+def _once(method: Callable[..., str]) -> Callable[..., str]:
+    """Let a builder's method answer each question about a cell once."""
+
+    @wraps(method)
+    def answer(self: _Builder, cell: Cell, *rest: Any) -> str:
+        # The cell is kept beside its answer, so that no other cell can get its id.
+        question = (method.__name__, id(cell), *map(_hashable, rest))
+        if question not in self.answers:
+            self.answers[question] = (method(self, cell, *rest), cell)
+        return self.answers[question][0]
+
+    return answer
+
+
+def _hashable(value: Any) -> Any:
+    return id(value) if isinstance(value, Block) else value
+
+
 class _Builder:
     """Adds the nodes of one cell after another; a node that is there already is shared."""
 
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
+        self.answers: dict[tuple[Any, ...], tuple[str, Cell]] = {}
         self.nodes: dict[str, Node] = {}
         self.within = ""
 
@@ -73,6 +94,7 @@ class _Builder:
         }
         return Variant(control, step, condition, generate, metrics)
 
+    @_once
     def prepare(self, cell: Cell) -> str:
         params = {
             "dataset": cell.dataset.name,
@@ -81,6 +103,7 @@ class _Builder:
         }
         return self.add("prepare", cell.dataset.name, params, {}, [_spec_of_dataset(cell)])
 
+    @_once
     def select(self, cell: Cell) -> str:
         params = {
             "dataset": cell.dataset.name,
@@ -90,6 +113,7 @@ class _Builder:
         inputs = {"prepare": self.prepare(cell)}
         return self.add("select", cell.dataset.name, params, inputs, [_spec_of_dataset(cell)])
 
+    @_once
     def encode(self, cell: Cell) -> str:
         objective = cell.encoder.train["objective"]
         components = [ENCODERS.spec(cell.encoder.name), OBJECTIVES.spec(objective["name"])]
@@ -105,6 +129,7 @@ class _Builder:
         label = f"{cell.encoder.name} · seed {cell.seed}"
         return self.add("encode", label, params, inputs, components)
 
+    @_once
     def features(self, cell: Cell) -> str:
         components = [_spec_of_dataset(cell), PIPELINES.spec(cell.pipeline.name)]
         params = {
@@ -119,17 +144,20 @@ class _Builder:
         inputs = {"prepare": self.prepare(cell)}
         return self.add("features", f"vae of {cell.pipeline.name}", params, inputs, components)
 
+    @_once
     def judge(self, cell: Cell) -> str:
+        judge = _spec_of_dataset(cell).meta.get("judge")
         params = {
             "dataset": cell.dataset.name,
             "dataset_params": self.dataset(cell, signal=True),
-            "judge": _spec_of_dataset(cell).meta.get("judge"),
+            "judge": judge,
+            "weights": self.sources.judge(judge),
             "images": self.sources.images(),
-            "seed": cell.seed,
         }
-        inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
+        inputs = {"prepare": self.prepare(cell)}
         return self.add("judge", cell.dataset.name, params, inputs, [_spec_of_dataset(cell)])
 
+    @_once
     def condition(self, cell: Cell, control: str | None) -> str:
         params = {
             **self.generator(cell, control),
@@ -146,6 +174,7 @@ class _Builder:
         label = _label(cell.conditioner.name, control, f"seed {cell.seed}")
         return self.add("condition", label, params, inputs, _generators(cell))
 
+    @_once
     def generate(self, cell: Cell, control: str | None, step: int | None) -> str:
         params = {
             **self.generator(cell, control),
@@ -173,6 +202,7 @@ class _Builder:
             "tokens": _token_shape(cell) if control in TRAINED_CONTROLS else None,
         }
 
+    @_once
     def evaluate(self, cell: Cell, metric: Block, control: str | None, step: int | None) -> str:
         spec, dataset = METRICS.spec(metric.name), _spec_of_dataset(cell)
         needs = _needs(metric)
@@ -186,7 +216,7 @@ class _Builder:
             "image_known": dataset.meta.get("image_known", True),
         }
         components = [spec]
-        if "logits" in needs:
+        if "logits" in needs and control not in TRAINED_CONTROLS:
             inputs["encode"] = self.encode(cell)
         if needs & {"generated", "judge"}:
             inputs["generate"] = self.generate(cell, control, step)
@@ -260,10 +290,11 @@ def _token_shape(cell: Cell) -> list[int]:
     shape = [cell.encoder.params.get(n) if isinstance(n, str) else n for n in tokens]
     sized = [size for size in shape if isinstance(size, int)]
     if len(sized) != 2 or len(shape) != 2:
-        raise RecipeError(
+        problem = (
             f"control 'class_label' needs the token shape of encoder {cell.encoder.name!r}, whose "
             f"mark says tokens={tokens!r}: name two integers or two integer parameters there"
         )
+        raise RecipeError([problem])
     return sized
 
 
@@ -273,7 +304,8 @@ def _source_cell(cell: Cell, kind: str) -> Cell:
     """
     block: Block = getattr(cell, kind)
     changes: Mapping[str, Any] = block.train["init_from"]
-    source = replace(cell, **{kind: replace(block, train={**block.train, "init_from": None})})
+    without: dict[str, Any] = {kind: replace(block, train={**block.train, "init_from": None})}
+    source = replace(cell, **without)
     for path, value in changes.items():
         source = _changed(source, path, value)
     return source
@@ -288,11 +320,13 @@ def _changed(cell: Cell, path: str, value: Any) -> Cell:
         section: dict[str, Any] = getattr(block, rest[0])
         if rest[1] in section:
             changed: dict[str, Any] = {rest[0]: _set(section, rest[1:], value)}
-            return replace(cell, **{head: replace(block, **changed)})
-    raise RecipeError(
+            within: dict[str, Any] = {head: replace(block, **changed)}
+            return replace(cell, **within)
+    problem = (
         f"init_from: {path!r} cannot be changed there; name a value like dataset.params.subjects "
         "or encoder.train.epochs"
     )
+    raise RecipeError([problem])
 
 
 def _set(section: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:

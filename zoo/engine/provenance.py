@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.engine.fingerprints import Sources
 from zoo.engine.graph import Plan
-from zoo.recipe import Recipe
+from zoo.recipe.cells import Recipe
 from zoo.registries import REGISTRIES
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ def provenance(
         "scale": recipe.scale,
         "data": recipe.data,
         "weights": _weights(recipe, sources),
-        "datasets": {
-            cell.dataset.name: sources.dataset(cell) for cell in reversed(recipe.cells)
-        },
+        "datasets": {cell.dataset.name: sources.dataset(cell) for cell in reversed(recipe.cells)},
         "images": sources.images(),
         "components": _origins(recipe),
         "seeds": sorted({cell.seed for cell in recipe.cells}),

@@ -10,7 +10,7 @@ from typing import Any
 from zoo.engine.execute import Outcome
 from zoo.engine.graph import CellPlan, Plan, Variant
 from zoo.engine.store import Store
-from zoo.recipe import Recipe
+from zoo.recipe.cells import Recipe
 from zoo.registries import DATASETS
 
 #: The metric whose mean difference, real minus shuffled EEG, is what the EEG contributes.
@@ -106,9 +106,7 @@ def _own_training(stage: str, variant: Variant) -> bool:
     return stage == "condition" and variant.control in TRAINED_CONTROLS
 
 
-def _metric(
-    key: str, cell: CellPlan, plan: Plan, store: Store, outcome: Outcome
-) -> dict[str, Any]:
+def _metric(key: str, cell: CellPlan, plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
     if key in outcome.failures:
         return {"value": None, "reason": f"not computed: {outcome.failures[key].message}"}
     metric: dict[str, Any] = json.loads((store.path(key) / "metric.json").read_text())
@@ -135,12 +133,13 @@ def _notes(cell: CellPlan, store: Store) -> list[str]:
         notes += json.loads((store.path(cell.prepare) / "notes.json").read_text())
     if store.valid(cell.select):
         overlap = json.loads((store.path(cell.select) / "overlap.json").read_text())
-        notes += [_overlap_sentence(name, share) for name, share in overlap.items()]
+        notes += [_overlap_sentence(overlap)] if overlap else []
     return notes
 
 
-def _overlap_sentence(name: str, share: float) -> str:
-    return f"{share:.0%} of the test trials have a {name} that also occurs in training."
+def _overlap_sentence(overlap: dict[str, float]) -> str:
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in overlap.items())
+    return f"Share of the test trials with something that also occurs in training: {shares}."
 
 
 def _contribution(cell: CellPlan, store: Store) -> dict[str, Any] | None:

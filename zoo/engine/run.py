@@ -24,7 +24,20 @@ from zoo.engine.provenance import provenance
 from zoo.engine.results import log_name, results, write_csv
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
-from zoo.recipe import Recipe
+from zoo.recipe.cells import Recipe
+
+#: What is said before a run of each stand-in.
+STAND_INS = {
+    "data": "simulated EEG stands in for recordings; --data-root DIR takes yours",
+    "weights": "pocket weights stand in for Stable Diffusion; --weights-root DIR takes yours",
+}
+
+
+class _Plain(yaml.SafeDumper):
+    """Writes a value twice rather than with an anchor, which recipes do not know."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 @dataclass(frozen=True)
@@ -35,14 +48,17 @@ class RunResult:
     ----------
     folder : Path
         The run folder.
-    failed : tuple of Failure
-        Empty when every cell came through.
+    failed : list of str
+        Ids of the cells that lack a result; empty when all went well.
+    failures : list of Failure
+        The stage runs that raised or were blocked.
     ran, reused : int
-        Nodes.
+        Stage runs.
     """
 
     folder: Path
-    failed: tuple[Failure, ...]
+    failed: list[str]
+    failures: list[Failure]
     ran: int
     reused: int
 
@@ -94,7 +110,11 @@ def run(
     if outcome.failures:
         _say(_failure_table(outcome))
     return RunResult(
-        folder, tuple(outcome.failures.values()), len(outcome.ran), len(outcome.reused)
+        folder=folder,
+        failed=[c.cell.id for c in plan.cells if plan.needs(c) & set(outcome.failures)],
+        failures=list(outcome.failures.values()),
+        ran=len(outcome.ran),
+        reused=len(outcome.reused),
     )
 
 
@@ -117,7 +137,7 @@ def _write(
     partial = home / f".{name}.{os.getpid()}"
     partial.mkdir()
     try:
-        text = yaml.safe_dump(recipe.resolved, sort_keys=False, allow_unicode=True)
+        text = yaml.dump(recipe.resolved, Dumper=_Plain, sort_keys=False, allow_unicode=True)
         (partial / "recipe.yaml").write_text(text, "utf-8")
         _write_failures(partial / "failures", outcome)
         for cell in plan.cells:
@@ -192,7 +212,7 @@ def _say_what(recipe: Recipe, plan: Plan, store: Store) -> None:
     facts = plan.to_json()
     _say(f"{recipe.name}: {recipe.data} data, {recipe.weights} weights, scale {recipe.scale}")
     for stand_in in recipe.stand_ins:
-        _say(f"  stands in: {stand_in}")
+        _say(f"  {STAND_INS[stand_in]}")
     cells = "1 cell" if facts["cells"] == 1 else f"{facts['cells']} cells"
     counts = f"{facts['distinct']} stage runs, {facts['cached']} cached, {facts['to_run']} to run"
     _say(f"  {cells}, {counts} (store: {store.root})")

@@ -1,0 +1,1 @@
+"""Toy judge's eyes."""

@@ -1,0 +1,22 @@
+# ruff: noqa: ARG001
+"""Toy select: the second half is the test split."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+
+def run(inputs, params, out, context):
+    n = len(np.load(inputs["prepare"] / "eeg.npy"))
+    np.savez(
+        out / "select.npz",
+        rows=np.arange(n),
+        trial_id=np.array([f"t{i:02d}" for i in range(n)]),
+        label=np.arange(n) % 2,
+        split=np.where(np.arange(n) < n // 2, "train", "test"),
+        trained_classes=np.arange(2),
+        image_id=np.array(["i" * (1 + i % 3) for i in range(n)]),
+    )
+    (out / "overlap.json").write_text(json.dumps({"image": 0.5}))
