@@ -52,8 +52,9 @@ def _pocket(names: list[str], out: Path) -> dict[str, Any]:
 def _from_stimuli(
     names: list[str], prepare: Path, params: dict[str, Any], out: Path, context: Context
 ) -> dict[str, Any]:
-    table = pd.read_csv(prepare / "trials.csv", dtype={"image_id": str})
-    stimuli = table[["image_id", "label"]].dropna().drop_duplicates().sort_values("image_id")
+    table = pd.read_csv(prepare / "trials.csv", dtype={"image_id": str}, keep_default_na=False)
+    shown = table.loc[table["image_id"] != "", ["image_id", "label"]]
+    stimuli = shown.drop_duplicates().sort_values("image_id")
     labels = stimuli["label"].to_numpy()
     counts = np.bincount(labels, minlength=len(names))
     few = [name for name, count in zip(names, counts, strict=True) if count < 2]

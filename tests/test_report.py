@@ -1,0 +1,295 @@
+"""The report on a run folder made by hand: what it says, and what it does when things miss."""
+
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from registry.errors import UserError
+from zoo.report import tables, write_report
+from zoo.report.strip import spread
+
+CLASSES = ["daisy", "canoe", "mug"]
+LEAKAGE = "Trials of a class lie in one block: <figures> may read the block."
+
+
+def figure(value, **changes):
+    """One figure as results.json holds it."""
+    about = {"n": 30, "unit": "trial", "split": "test", "definition": "Share of test trials."}
+    return {"value": value, "ci95": [value - 0.1, value + 0.05], "chance": 1 / 3} | about | changes
+
+
+def entry(control, *, cell="cell", coords=None, value=0.8, notes=(), **changes):
+    """One row of results.json."""
+    metrics = {"image_class_accuracy": figure(value, selected_on="val")}
+    if control is None:
+        metrics = {"accuracy": figure(value + 0.1), **metrics}
+    condition = "condition.class_label.csv" if control == "class_label" else "condition.csv"
+    return {
+        "id": cell,
+        "coords": coords or {},
+        "control": control,
+        "seed": 0,
+        "metrics": metrics,
+        "logs": {"encode": f"logs/{cell}/encode.csv", "condition": f"logs/{cell}/{condition}"},
+        "gallery": f"gallery/{cell}",
+        "notes": [LEAKAGE, *notes],
+        "timings": {"encode": 12.3},
+        "failures": [],
+    } | changes
+
+
+def write(folder, entries, **changes):
+    """Write results.json."""
+    results = {
+        "schema": 1,
+        "recipe": "synthetic",
+        "summary": "A made-up run",
+        "scale": "pocket",
+        "data": "simulated",
+        "weights": "pocket",
+        "stand_ins": ["data: pocket for eeg_imagenet40", "weights: pocket for sd-1.5"],
+        "cells": entries,
+        "contribution": {},
+    } | changes
+    (folder / "results.json").write_text(json.dumps(results))
+
+
+def fill(folder, cell="cell", controls=("real", "shuffled_eeg", "class_label")):
+    """Write gallery and logs of one cell: 30 trials of three classes."""
+    gallery, logs = folder / "gallery" / cell, folder / "logs" / cell
+    logs.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(30):
+        trial, name = f"t{i:02d}", CLASSES[i % 3]
+        for place in ("seen", *controls):
+            path = gallery / place / (f"{trial}.png" if place == "seen" else f"{trial}_0.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, size=(8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).resize((64, 64)).save(path)
+        decoded = "mug" if i == 0 else name
+        source = f"t{(i + 1) % 30:02d}"
+        rows.append({"trial_id": trial, "label": i % 3, "class": name, "image_id": f"p{i}"}
+                    | {"decoded": decoded, "source_shuffled_eeg": source})  # fmt: skip
+    pd.DataFrame(rows).to_csv(gallery / "index.csv", index=False)
+    steps = np.arange(1, 41)
+    loss = 1 / steps
+    log = pd.DataFrame({"step": steps, "epoch": steps, "loss": loss, "lr": 0.1, "seconds": steps})
+    log.to_csv(logs / "condition.csv", index=False)
+    log.to_csv(logs / "condition.class_label.csv", index=False)
+    log.assign(val_accuracy=1 - loss, val_loss=loss).to_csv(logs / "encode.csv", index=False)
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """One cell with both controls, as the engine leaves it."""
+    fill(tmp_path)
+    contribution = figure(0.5, metric="image_class_accuracy", definition="real minus shuffled")
+    write(
+        tmp_path,
+        [entry(None), entry("shuffled_eeg", value=0.3), entry("class_label", value=0.95)],
+        contribution={"cell": contribution},
+    )
+    (tmp_path / "recipe.yaml").write_text("schema: 1\nname: synthetic\n")
+    (tmp_path / "provenance.json").write_text(
+        json.dumps({"seconds": 321.0, "code": "abc123", "versions": {"torch": "2.11.0"},
+                    "machine": {"cores": 2, "threads": None}})
+    )  # fmt: skip
+    return tmp_path
+
+
+class Page(HTMLParser):
+    """Collects what a reader sees, the tags left open and the addresses used."""
+
+    VOID = frozenset({"meta", "img", "br", "link", "input"})
+
+    def __init__(self, html):
+        super().__init__()
+        self.words, self.open, self.wrong = [], [], []
+        self.links, self.images, self.titles = [], [], []
+        self.feed(html)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.links += [attrs["href"]] if "href" in attrs else []
+        self.titles += [attrs["title"]] if "title" in attrs else []
+        if tag == "img":
+            self.images.append(attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.words.append(data)
+
+
+def page(folder):
+    path = write_report(folder)
+    assert path == folder / "report.html"
+    return Page(path.read_text(encoding="utf-8"))
+
+
+def test_figures_stand_with_interval_n_split_and_selection(run_folder):
+    text = page(run_folder).text
+    assert "0.900 [0.800, 0.950] n = 30 trials · test" in text
+    assert "0.800 [0.700, 0.850] n = 30 trials · test · encoder chosen on val" in text
+    assert "real EEG shuffled EEG class label (ceiling)" in text
+    assert "chance 0.333" in text
+
+
+def test_what_a_reader_must_know_stands_first(run_folder):
+    text = page(run_folder).text
+    assert text.index(LEAKAGE) < text.index("At a glance") < text.index("0.900")
+    assert "Stand-ins here: data: pocket for eeg_imagenet40; weights: pocket for sd-1.5" in text
+    assert text.count(LEAKAGE) == 1
+    assert "+0.500 [+0.400, +0.550] in image class accuracy (real minus shuffled; n = 30" in text
+    assert "321 s" in text
+    assert "abc123" in text
+    assert "schema: 1 name: synthetic" in text
+
+
+def test_definitions_are_tooltips_and_a_list(run_folder):
+    found = page(run_folder)
+    assert "Share of test trials." in found.titles
+    assert "accuracy Share of test trials." in found.text
+
+
+def test_the_page_is_well_formed_and_loads_nothing_from_elsewhere(run_folder):
+    found = page(run_folder)
+    assert found.wrong == []
+    assert found.open == []
+    addresses = found.links + [image["src"] for image in found.images]
+    assert not [a for a in addresses if a.startswith(("http", "//", "/"))]
+    local = [a for a in addresses if not a.startswith(("data:", "#"))]
+    assert [a for a in local if not (run_folder / a).exists()] == ["results.csv"]
+    assert all(image.get("alt") for image in found.images)
+
+
+def test_pictures_of_24_trials_are_embedded_and_all_are_linked(run_folder):
+    found = page(run_folder)
+    embedded = [i for i in found.images if i["src"].startswith("data:image/jpeg")]
+    linked = [i for i in found.images if i["src"].startswith("gallery/")]
+    assert len(embedded) == 24 * 4
+    assert len(linked) == 30 * 4
+    assert "✗ decoded: mug" in found.text
+    assert "✓ decoded: canoe" in found.text
+    assert "EEG of: canoe" in found.text
+
+
+def test_learning_curves_are_drawn_from_the_logs(run_folder):
+    alts = [image["alt"] for image in page(run_folder).images]
+    assert (
+        "Learning curves: encoder: loss; encoder: accuracy on val; conditioner: denoising loss."
+        in alts
+    )
+
+
+def test_spread_is_balanced_over_classes_and_even_within():
+    classes = np.array(["a"] * 100 + ["b"] * 100 + ["c"] * 2)
+    rows = spread(classes, shown=24)
+    assert [int((classes[rows] == name).sum()) for name in "abc"] == [8, 8, 2]
+    assert rows[0] == 0
+    assert rows[7] == 99
+    assert len(set(rows)) == len(rows)
+
+
+def test_a_missing_figure_shows_its_reason(tmp_path):
+    reason = "not computed: needs a judge that knows zebra"
+    missing = {"value": None, "definition": "Share.", "reason": reason}
+    write(tmp_path, [entry(None, metrics={"image_class_accuracy": missing})])
+    assert reason in page(tmp_path).text
+
+
+def test_a_run_without_controls_pictures_logs_or_provenance(tmp_path):
+    write(tmp_path, [entry(None)])
+    found = page(tmp_path)
+    assert found.wrong == []
+    assert "0.900" in found.text
+    assert "shuffled" not in found.text
+    assert "no provenance.json" in found.text
+
+
+def test_a_control_without_pictures_is_left_out_of_the_strip(tmp_path):
+    fill(tmp_path, controls=("real", "class_label"))
+    write(tmp_path, [entry(None), entry("shuffled_eeg"), entry("class_label")])
+    found = page(tmp_path)
+    assert "drawn: class label (ceiling)" in found.text
+    assert "drawn: shuffled EEG" not in found.text
+
+
+def test_failures_are_told(tmp_path):
+    failure = {"node": "condition linear · seed 0", "message": "the loss became <nan>"}
+    write(tmp_path, [entry(None, metrics={}, failures=[failure])])
+    text = page(tmp_path).text
+    assert "condition linear · seed 0 : the loss became <nan>" in text
+
+
+def test_a_grid_gets_means_over_cells_and_a_section_each(tmp_path):
+    entries = []
+    for fold, value in enumerate((0.6, 0.7, 0.8), 1):
+        fill(tmp_path, cell=f"fold={fold}", controls=("real",))
+        coords = {"dataset.params.split": {"by": "run", "test": [str(fold)]}}
+        about = {"cell": f"fold={fold}", "coords": coords, "notes": [f"note of fold {fold}"]}
+        entries += [entry(None, value=value, **about)]
+        entries += [entry("shuffled_eeg", value=value - 0.3, **about)]
+    write(tmp_path, entries)
+    found = page(tmp_path)
+    assert "Over 3 cells" in found.text
+    assert "0.700 SD 0.100, range 0.600 to 0.800; 3 cells" in found.text  # real
+    assert "0.400 SD 0.100, range 0.300 to 0.500; 3 cells" in found.text  # shuffled
+    assert "dataset split: by run, test 2" in found.text
+    assert found.text.count("note of fold 2") == 1
+    assert found.wrong == []
+    # One axis needs no table of its own.
+    assert "By dataset split" not in found.text
+    local = [a for a in found.links if a.startswith(("gallery", "logs"))]
+    from urllib.parse import unquote
+
+    assert local
+    assert all((tmp_path / unquote(a)).exists() for a in local)
+
+
+def test_means_along_each_of_two_axes():
+    cells = [
+        entry(None, cell=f"{e}-{s}", coords={"encoder.name": e, "seed": s}, value=v)
+        for e, s, v in [("eegnet", 0, 0.5), ("eegnet", 1, 0.7), ("big", 0, 0.2), ("big", 1, 0.4)]
+    ]
+    summary = tables.over_cells(cells)
+    encoder, seed = summary["axes"]
+    assert encoder["axis"] == "encoder"
+    column = summary["metrics"].index("image class accuracy")
+    found = {value: means[column].value for value, _, means in encoder["lines"]}
+    assert found == {"eegnet": "0.600", "big": "0.300"}
+    assert {value: n for value, n, _ in seed["lines"]} == {"0": 2, "1": 2}
+
+
+def test_snapshots_have_a_table_and_stay_out_of_the_means(tmp_path):
+    early = entry(None, coords={"step": 25}, value=0.5)
+    del early["metrics"]["accuracy"]
+    write(tmp_path, [entry(None), early])
+    found = page(tmp_path)
+    assert "During training" in found.text
+    assert "step 25" in found.text
+    assert "Over 2 cells" not in found.text
+
+
+def test_the_same_folder_gives_the_same_page(run_folder):
+    first = write_report(run_folder).read_bytes()
+    assert write_report(run_folder).read_bytes() == first
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"holds no results\.json; name a run folder"):
+        write_report(tmp_path)
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(UserError, match="lists no cells"):
+        write_report(tmp_path)

@@ -1,0 +1,175 @@
+"""The report's page: reads the run folder, fills the template."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from registry.errors import UserError
+from zoo.report import plots, tables
+from zoo.report.strip import SHOWN, strip
+
+#: With more cells than this, curves and pictures stay in their folders.
+DETAILED = 24
+#: With more cells than this, each is behind a fold.
+OPEN = 2
+
+MEANINGS = {
+    "simulated": "The EEG is simulated.",
+    "real": "The EEG was recorded.",
+    "pocket": "Stand-ins for the data and for the denoiser's weights.",
+    "mixed": "A stand-in for the data or for the denoiser's weights.",
+    "full": "No stand-ins.",
+}
+
+
+def render(folder: Path) -> str:
+    """Return the page for a run folder.
+
+    Raises
+    ------
+    UserError
+        The folder holds no ``results.json``, or one that cannot be read.
+    """
+    results = _results(folder)
+    entries = results["cells"]
+    ids = list(dict.fromkeys(entry["id"] for entry in entries))
+    groups = [[entry for entry in entries if entry["id"] == one] for one in ids]
+    shared = _shared_notes(groups)
+    finals = [entry for entry in entries if "step" not in entry["coords"]]
+    template = _environment().get_template("report.html.j2")
+    return template.render(
+        results=results,
+        meanings=MEANINGS,
+        notes=shared,
+        cells=[_cell(folder, group, results, shared, len(groups)) for group in groups],
+        summary=tables.over_cells(entries),
+        glance=plots.at_a_glance(finals),
+        provenance=_provenance(_json(folder / "provenance.json") or {}),
+        recipe=_text(folder / "recipe.yaml"),
+        shown=SHOWN,
+        many=len(groups) > OPEN,
+    )
+
+
+def _cell(
+    folder: Path,
+    group: list[tables.Entry],
+    results: dict[str, Any],
+    shared: list[str],
+    n_cells: int,
+) -> dict[str, Any]:
+    """Return what the template shows of one cell: its variants, tables, curves and pictures."""
+    finals = [entry for entry in group if "step" not in entry["coords"]]
+    snapshots = [entry for entry in group if "step" in entry["coords"]]
+    detailed = n_cells <= DETAILED
+    controls = [entry["control"] for entry in finals]
+    return {
+        "id": group[0]["id"],
+        "title": tables.coords_title(finals[0]["coords"]),
+        "seed": group[0]["seed"],
+        "controls": [tables.control_title(control) for control in controls],
+        "rows": tables.rows(finals),
+        "definitions": tables.definitions(finals),
+        "contribution": results.get("contribution", {}).get(group[0]["id"]),
+        "snapshots": [
+            (entry["coords"]["step"], tables.control_title(entry["control"]), entry)
+            for entry in snapshots
+        ],
+        "snapshot_rows": tables.rows(snapshots) if snapshots else [],
+        "notes": [note for note in group[0].get("notes", []) if note not in shared],
+        "failures": _failures(group),
+        "curves": plots.learning_curves(_logs(folder, finals)) if detailed else None,
+        "strip": strip(folder, group[0]["gallery"], controls) if detailed else None,
+        "gallery": group[0].get("gallery"),
+        "logs": sorted({path for entry in finals for path in entry.get("logs", {}).values()}),
+        "timings": [
+            (tables.control_title(entry["control"]), stage, seconds)
+            for entry in finals
+            for stage, seconds in entry.get("timings", {}).items()
+        ],
+    }
+
+
+def _failures(group: list[tables.Entry]) -> list[tuple[str, str]]:
+    pairs = [(f["node"], f["message"]) for entry in group for f in entry.get("failures", [])]
+    return list(dict.fromkeys(pairs))
+
+
+def _logs(folder: Path, finals: list[tables.Entry]) -> dict[str, pd.DataFrame]:
+    """Return the training logs of a cell by title, each once."""
+    found: dict[str, pd.DataFrame] = {}
+    paths: set[str] = set()
+    for entry in finals:
+        for stage, path in entry.get("logs", {}).items():
+            if path in paths or not (folder / path).is_file():
+                continue
+            paths.add(path)
+            title = "encoder" if stage == "encode" else tables.control_title(entry["control"])
+            log = pd.read_csv(folder / path)
+            if len(log) and {"step", "epoch", "loss"} <= set(log):
+                found.setdefault(title, log)
+    return found
+
+
+def _shared_notes(groups: list[list[tables.Entry]]) -> list[str]:
+    """Return the notes that every cell carries; they stand at the head of the page."""
+    notes = [group[0].get("notes", []) for group in groups]
+    return [note for note in notes[0] if all(note in other for other in notes)] if notes else []
+
+
+def _provenance(about: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what the run was made with, as lines of a table."""
+    lines: list[tuple[str, Any]] = []
+    if "seconds" in about:
+        lines.append(("this run took", f"{about['seconds']:.0f} s"))
+    if nodes := about.get("nodes"):
+        reused = sum(node.get("state") == "reused" for node in nodes)
+        lines.append(("stage runs", f"{len(nodes)}, of which reused {reused}"))
+    lines += about.get("machine", {}).items()
+    lines += [(f"data set {name}", value) for name, value in about.get("datasets", {}).items()]
+    for weights in about.get("weights", []):
+        revision = f"revision {weights['revision']}, " if weights.get("revision") else ""
+        lines.append((f"weights {weights['name']}", f"{revision}sha256 {weights['sha256']}"))
+    lines += [("code", about["code"])] if "code" in about else []
+    lines += about.get("versions", {}).items()
+    return [(name, "not recorded" if value is None else str(value)) for name, value in lines]
+
+
+def _results(folder: Path) -> dict[str, Any]:
+    path = folder / "results.json"
+    if not path.is_file():
+        raise UserError(
+            f"{folder} holds no results.json; name a run folder, for example runs/latest"
+        )
+    results = _json(path)
+    if not isinstance(results, dict) or not results.get("cells"):
+        raise UserError(f"{path} lists no cells; it is no run's results.json")
+    return results
+
+
+def _json(path: Path) -> Any:
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not JSON ({error}); run the recipe again") from error
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
