@@ -1,0 +1,192 @@
+"""One recording with MNE: read, check, filter whole, cut into trials, count what is dropped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from zoo.contracts import DataError
+from zoo.datasets._bids_files import Recording
+from zoo.datasets._filtering import window_samples
+
+if TYPE_CHECKING:
+    import mne
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How trials are cut from a recording.
+
+    Attributes
+    ----------
+    ch_names : tuple of str
+        Channels to keep, in this order.
+    band : (low, high) or None
+        Hz.
+    sfreq : float
+        Wanted sampling rate.
+    window : [start, stop]
+        Seconds from onset.
+    baseline : [start, stop] or None
+        Seconds from onset; its mean is taken off each channel of each trial.
+    reject_uv : float or None
+        Largest peak-to-peak amplitude in a trial.
+    """
+
+    ch_names: tuple[str, ...]
+    band: tuple[float, float] | None
+    sfreq: float
+    window: Sequence[float]
+    baseline: Sequence[float] | None
+    reject_uv: float | None
+
+
+def open_recording(recording: Recording) -> mne.io.BaseRaw:
+    """Return the recording's EEG channels, samples not yet read.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or its channel table and its samples disagree.
+    """
+    import mne_bids
+
+    try:
+        raw = mne_bids.read_raw_bids(recording.path, verbose="error")
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{recording.name} cannot be read as EEG: {reason}") from error
+    listed = _listed_channels(recording)
+    if listed is not None and len(listed) != len(raw.ch_names):
+        raise DataError(
+            f"{recording.name} holds {len(raw.ch_names)} channels, its channels.tsv lists "
+            f"{len(listed)}; repair whichever is wrong"
+        )
+    eeg = [
+        name
+        for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True)
+        if kind == "eeg"
+    ]
+    if not eeg:
+        raise DataError(f"{recording.name} holds no channel of type EEG")
+    return raw.pick(eeg)
+
+
+def _listed_channels(recording: Recording) -> list[str] | None:
+    found = recording.path.find_matching_sidecar(
+        suffix="channels", extension=".tsv", on_error="ignore"
+    )
+    if found is None:
+        return None
+    table = pd.read_csv(found, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    return table["name"].tolist() if "name" in table else None
+
+
+def require_channels(raw: mne.io.BaseRaw, wanted: Sequence[str], recording: Recording) -> None:
+    """Raise DataError unless all `wanted` channels are there."""
+    missing = [name for name in wanted if name not in raw.ch_names]
+    if missing:
+        raise DataError(
+            f"{recording.name} holds {len(raw.ch_names)} EEG channels and lacks "
+            f"{', '.join(missing)} of the {len(wanted)} wanted; choose channels that all "
+            "recordings have with dataset.params.channels"
+        )
+
+
+def cut_trials(
+    recording: Recording, onsets: np.ndarray, cut: Cut
+) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
+    """Filter a recording whole and cut trials.
+
+    Parameters
+    ----------
+    recording : Recording
+    onsets : array (N,)
+        Seconds.
+    cut : Cut
+
+    Returns
+    -------
+    eeg_NCT : array, float32
+        Microvolts.
+    kept : array, int64
+        Which of the onsets they belong to.
+    dropped : Counter
+        Reason -> number of trials.
+
+    Raises
+    ------
+    DataError
+        If channels are missing or samples are not numbers.
+    """
+    import mne
+
+    raw = open_recording(recording)
+    require_channels(raw, cut.ch_names, recording)
+    raw.pick(list(cut.ch_names)).load_data(verbose="error")
+    raw.reorder_channels(list(cut.ch_names))
+    _require_numbers(raw, recording)
+    if cut.band is not None:
+        raw.filter(*cut.band, verbose="error")
+    if cut.sfreq != raw.info["sfreq"]:
+        raw.resample(cut.sfreq, method="polyphase", verbose="error")
+
+    start, n_times = window_samples(cut.window, cut.sfreq)
+    first, last = start, start + n_times - 1
+    if cut.baseline is not None:
+        base_first, base_n = window_samples(cut.baseline, cut.sfreq)
+        first, last = min(first, base_first), max(last, base_first + base_n - 1)
+    samples = np.round(onsets * cut.sfreq).astype(np.int64) + raw.first_samp
+    order = np.argsort(samples, kind="stable")
+    events = np.stack([samples, np.zeros_like(samples), np.arange(len(samples)) + 1], axis=1)
+    epochs = mne.Epochs(
+        raw,
+        events[order],
+        tmin=first / cut.sfreq,
+        tmax=last / cut.sfreq,
+        baseline=None,
+        proj=False,
+        reject=None if cut.reject_uv is None else {"eeg": cut.reject_uv * 1e-6},
+        event_repeated="drop",
+        preload=True,
+        verbose="error",
+    )
+    eeg_NCT = epochs.get_data() * 1e6
+    if cut.baseline is not None:
+        base = slice(base_first - first, base_first - first + base_n)
+        eeg_NCT = eeg_NCT - eeg_NCT[:, :, base].mean(axis=2, keepdims=True)
+    eeg_NCT = eeg_NCT[:, :, start - first : start - first + n_times]
+    kept = epochs.events[:, 2] - 1
+    dropped = Counter(_reason(log, cut) for log in epochs.drop_log if log)
+    assert len(kept) + sum(dropped.values()) == len(onsets)
+    back = np.argsort(kept)
+    return eeg_NCT[back].astype(np.float32), kept[back], dropped
+
+
+def _require_numbers(raw: mne.io.BaseRaw, recording: Recording) -> None:
+    bad_CP = ~np.isfinite(raw.get_data())
+    if bad_CP.any():
+        channel = int(np.argmax(bad_CP.any(axis=1)))
+        seconds = float(raw.times[np.argmax(bad_CP[channel])])
+        raise DataError(
+            f"{recording.name}: channel {raw.ch_names[channel]} holds {int(bad_CP.sum())} samples "
+            f"that are not numbers (NaN), the first at {seconds:.2f} s; repair the recording or "
+            "move this run out of the data set"
+        )
+
+
+def _reason(log: tuple[str, ...], cut: Cut) -> str:
+    """Put MNE's reason for dropping a trial into words."""
+    if any(entry in cut.ch_names for entry in log):
+        return f"peak-to-peak above {cut.reject_uv:g} µV"
+    marked = [entry for entry in log if entry.upper().startswith("BAD")]
+    if marked:
+        return f"marked {marked[0]} in the recording"
+    if "DROP DUPLICATE" in log:
+        return "two events at the same sample"
+    return "reaching beyond the recording"
