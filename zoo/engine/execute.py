@@ -24,11 +24,12 @@ from zoo.stages._context import Context
 
 @dataclass(frozen=True)
 class Failure:
-    """A node that raised, or that could not start because an input failed."""
+    """A node that raised, or that was blocked because an input failed."""
 
     label: str
     message: str
     traceback: str | None = None
+    blocked: bool = False
 
 
 @dataclass
@@ -78,8 +79,9 @@ def execute(
     for key, node in plan.nodes.items():
         blocked = [role for role in node.inputs.values() if role in outcome.failures]
         if blocked:
-            cause = outcome.failures[blocked[0]].label
-            outcome.failures[key] = Failure(node.label, f"not run: {cause} failed")
+            first = outcome.failures[blocked[0]]
+            message = first.message if first.blocked else f"not run: {first.label} failed"
+            outcome.failures[key] = Failure(node.label, message, blocked=True)
             continue
         state = store.state(key)
         if state == "valid":

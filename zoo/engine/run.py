@@ -219,5 +219,7 @@ def _say_what(recipe: Recipe, plan: Plan, store: Store) -> None:
 
 
 def _failure_table(outcome: Outcome) -> str:
-    rows = [f"  {f.label}: {f.message}" for f in outcome.failures.values()]
-    return "\n".join([f"{len(rows)} of the stage runs did not come through:", *rows])
+    """Return one line for each stage run that raised; what they blocked is counted."""
+    rows = [f"  {f.label}: {f.message}" for f in outcome.failures.values() if not f.blocked]
+    blocked = len(outcome.failures) - len(rows)
+    return "\n".join([f"{len(rows)} failed, and {blocked} that depend on them did not run:", *rows])
