@@ -1,0 +1,72 @@
+"""The front that all conditioners share: standardised tokens to the denoiser's tokens.
+
+One front for all, so that an ablation compares the paths of the tokens and not their projections.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+#: Spread of the untrained projection's output, in units of the spread of what it stands in for.
+INITIAL_SPREAD = 0.3
+#: A feature that varies less than this share of the average one is not blown up to unit variance.
+LEAST_STD = 1e-2
+
+
+class Projection(nn.Module):
+    """Tokens (B, L, D) to (B, M, width).
+
+    One token: ``Linear(D, M * width)``. Several: ``Linear(D, width)`` on each, then
+    ``Linear(L, M)`` across them where L differs from M. An offset (M, width) is added that starts
+    at `neutral_Mw`: an untrained conditioner says "a photo of a" and the EEG only has to change it.
+
+    Parameters
+    ----------
+    n_tokens, embed_dim : int
+        Shape of the encoder's tokens, L and D.
+    neutral_Mw : Tensor (M, width)
+        What the output starts from: token embeddings or text states of a neutral caption.
+    """
+
+    def __init__(self, n_tokens: int, embed_dim: int, neutral_Mw: Tensor):
+        super().__init__()
+        max_tokens, width = neutral_Mw.shape
+        self.n_tokens, self.embed_dim = n_tokens, embed_dim
+        self.max_tokens, self.width = max_tokens, width
+        self.register_buffer("token_mean", torch.zeros(n_tokens, embed_dim))
+        self.register_buffer("token_std", torch.ones(n_tokens, embed_dim))
+        spread = INITIAL_SPREAD * neutral_Mw.std().item()
+        out = max_tokens * width if n_tokens == 1 else width
+        self.features = nn.Linear(embed_dim, out, bias=False)
+        nn.init.normal_(self.features.weight, std=spread * embed_dim**-0.5)
+        self.across: nn.Linear | None = None
+        if n_tokens not in (1, max_tokens):
+            self.across = nn.Linear(n_tokens, max_tokens, bias=False)
+            nn.init.normal_(self.across.weight, std=n_tokens**-0.5)
+        self.offset = nn.Parameter(neutral_Mw.clone())
+
+    @torch.no_grad()
+    def set_statistics(self, mean_LD: Tensor, std_LD: Tensor) -> None:
+        """Store the train mean and standard deviation of the tokens."""
+        least = (LEAST_STD * std_LD.mean()).clamp_min(1e-12)
+        self.token_mean.copy_(mean_LD)
+        self.token_std.copy_(std_LD.clamp_min(least))
+
+    def forward(self, tokens_BLD: Tensor) -> Tensor:
+        """Return (B, M, width).
+
+        Raises
+        ------
+        ValueError
+            The tokens have another shape than the projection was built for.
+        """
+        if tokens_BLD.shape[1:] != self.token_mean.shape:
+            built, got = tuple(self.token_mean.shape), tuple(tokens_BLD.shape[1:])
+            raise ValueError(f"the conditioner was built for tokens {built}, got {got}")
+        features = self.features((tokens_BLD - self.token_mean) / self.token_std)
+        if self.n_tokens == 1:
+            features = features.view(-1, self.max_tokens, self.width)
+        elif self.across is not None:
+            features = self.across(features.transpose(1, 2)).transpose(1, 2)
+        return features + self.offset

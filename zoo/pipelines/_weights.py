@@ -1,0 +1,188 @@
+"""Where a denoiser's weights are: named weights, local folders, what is missing, content hashes.
+
+A set of weights is a diffusers folder (``model_index.json``, ``unet/``, ``vae/``,
+``text_encoder/``, ``tokenizer/``, ``scheduler/``). Only safetensors are read, and nothing is
+downloaded: the messages say what to fetch. Standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from registry.errors import UserError, did_you_mean
+
+POCKET = Path(__file__).parent / "pocket" / "weights"
+INDEX = "model_index.json"
+
+
+@dataclass(frozen=True)
+class NamedWeights:
+    """Weights that recipes may name.
+
+    Parameters
+    ----------
+    width : int
+        Width of the cross-attention input.
+    licence : str
+    repository, revision : str or None
+        Where they come from, pinned; None where they ship with the package.
+    """
+
+    width: int
+    licence: str
+    repository: str | None = None
+    revision: str | None = None
+
+    def how_to_get(self, name: str) -> str:
+        """Return the command that fetches these weights to ``DIR/<name>``."""
+        return (
+            f"hf download {self.repository} --revision {self.revision} "
+            f'--include "*.json" "*.txt" "*/*model.safetensors" --exclude "safety_checker/*" '
+            f"--local-dir DIR/{name} (licence: {self.licence}), then --weights-root DIR"
+        )
+
+
+NAMED: dict[str, NamedWeights] = {
+    "pocket": NamedWeights(width=128, licence="BSD-3-Clause"),
+    "sd-1.5": NamedWeights(
+        width=768,
+        licence="CreativeML OpenRAIL-M",
+        repository="stable-diffusion-v1-5/stable-diffusion-v1-5",
+        revision="451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+    ),
+}
+
+#: Part -> files of which one has to be there, best first.
+PARTS: dict[str, tuple[str, ...]] = {
+    "unet": (
+        "diffusion_pytorch_model.safetensors",
+        "diffusion_pytorch_model.safetensors.index.json",
+        "diffusion_pytorch_model.fp16.safetensors",
+    ),
+    "vae": (
+        "diffusion_pytorch_model.safetensors",
+        "diffusion_pytorch_model.fp16.safetensors",
+    ),
+    "text_encoder": ("model.safetensors", "model.fp16.safetensors"),
+    "tokenizer": ("tokenizer.json", "vocab.json"),
+    "scheduler": ("scheduler_config.json",),
+}
+
+
+def resolve(weights: str, weights_root: Path | None) -> Path:
+    """Return the diffusers folder of `weights`.
+
+    ``pocket`` is the folder that ships. Otherwise `weights_root` is the folder itself where it
+    holds a ``model_index.json``, else the folder ``weights_root/<weights>``.
+
+    Raises
+    ------
+    UserError
+        A name that is not known and has no folder, or a folder that lacks files; the message says
+        what is missing and where to get it.
+    """
+    problems = missing(weights, weights_root)
+    if problems:
+        raise UserError("\n".join(problems))
+    return _folder(weights, weights_root)
+
+
+def missing(weights: str, weights_root: Path | None) -> list[str]:
+    """Return one sentence for each thing that keeps `weights` from being loaded, or []."""
+    if weights != "pocket" and weights_root is None:
+        if weights in NAMED:
+            return [
+                f"weights {weights!r} are not part of the package: "
+                f"{NAMED[weights].how_to_get(weights)}"
+            ]
+        return [
+            f"unknown weights {weights!r}. {did_you_mean(weights, NAMED)}Known weights: "
+            f"{', '.join(NAMED)}; or name a folder of diffusers models with --weights-root"
+        ]
+    folder = _folder(weights, weights_root)
+    if not (folder / INDEX).is_file():
+        if weights in NAMED and weights != "pocket":
+            remedy = NAMED[weights].how_to_get(weights)
+        else:
+            remedy = "name a folder in the layout of diffusers' save_pretrained"
+        return [f"weights {weights!r}: there is no {folder / INDEX}; {remedy}"]
+    return [
+        f"weights {weights!r}: {folder / part} has none of {', '.join(names)} "
+        "(only safetensors are read)"
+        for part, names in PARTS.items()
+        if not any((folder / part / name).is_file() for name in names)
+    ]
+
+
+def variant(folder: Path, part: str) -> str | None:
+    """Return diffusers' ``variant`` ("fp16") of the weight file of `part`, None for the plain."""
+    chosen = next(name for name in PARTS[part] if (folder / part / name).is_file())
+    return "fp16" if ".fp16." in chosen else None
+
+
+def fingerprint(weights: str, weights_root: Path | None) -> str:
+    """Return the content hash of everything that is read of `weights`.
+
+    Hashes of large files are remembered by path, size and modification time in the user's cache.
+
+    Raises
+    ------
+    UserError
+        As `resolve`.
+    """
+    folder = resolve(weights, weights_root)
+    whole = hashlib.sha256()
+    for path in _read_files(folder):
+        whole.update(f"{path.relative_to(folder).as_posix()}\0{_file_hash(path)}\n".encode())
+    return whole.hexdigest()
+
+
+def _folder(weights: str, weights_root: Path | None) -> Path:
+    if weights == "pocket":
+        return POCKET
+    assert weights_root is not None
+    root = Path(weights_root)
+    return root if (root / INDEX).is_file() else root / weights
+
+
+def _read_files(folder: Path) -> list[Path]:
+    files = [folder / INDEX]
+    for part, names in PARTS.items():
+        chosen = next(name for name in names if (folder / part / name).is_file())
+        files += sorted((folder / part).glob("*.json"))
+        files += sorted((folder / part).glob("*.txt"))
+        if chosen.endswith(".index.json"):
+            shards = json.loads((folder / part / chosen).read_text())["weight_map"].values()
+            files += [folder / part / shard for shard in sorted(set(shards))]
+        elif not chosen.endswith(".json"):
+            files.append(folder / part / chosen)
+    return files
+
+
+@cache
+def _file_hash(path: Path) -> str:
+    status = path.stat()
+    if status.st_size < 50_000_000:
+        return _hash(path)
+    import platformdirs
+
+    memory = Path(platformdirs.user_cache_dir("eegzoo")) / "weight-hashes.json"
+    known = json.loads(memory.read_text()) if memory.is_file() else {}
+    key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    if key not in known:
+        known[key] = _hash(path)
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        partial = memory.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(known, indent=1))
+        partial.replace(memory)
+    return known[key]
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

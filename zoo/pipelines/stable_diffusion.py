@@ -1,0 +1,416 @@
+"""Stable Diffusion 1.x and 2.x: diffusers' own autoencoder, denoiser and samplers.
+
+Rombach et al. (2022), "High-Resolution Image Synthesis with Latent Diffusion Models". All models
+are diffusers' and transformers' classes, read from a folder in diffusers' layout; what is ours is
+the order of the calls. Weights: ``pocket`` (a small one that ships), ``sd-1.5``, or any folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from registry import component
+from registry.errors import BadParameters, UserError
+from zoo.contracts import Conditioning, PipelineInfo
+from zoo.pipelines import _weights
+from zoo.pipelines._schedulers import sampling_scheduler, training_scheduler
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+#: What can be opened -> group of ``train.lr``, part of a parameter's name, LoRA targets.
+CROSS_ATTENTION = r".*\.attn2\.(to_q|to_k|to_v|to_out\.0)"
+ALL_ATTENTION = r".*\.attn[12]\.(to_q|to_k|to_v|to_out\.0)"
+OPENS: dict[str, tuple[str, str, str | None]] = {
+    "attn2": ("attn2", ".attn2.", None),
+    "unet": ("unet", "", None),
+    "attn2_lora": ("lora", ".lora_", CROSS_ATTENTION),
+    "unet_lora": ("lora", ".lora_", ALL_ATTENTION),
+}
+
+#: Pixels that the autoencoder handles at once (four pictures of 512 x 512).
+PIXELS = 2**20
+
+
+@component(
+    "pipeline",
+    paper="10.1109/CVPR52688.2022.01042",
+    license="Apache-2.0",
+    accepts=("encoder_hidden_states", "encoder_attention_mask"),
+    widths={"pocket": 128, "sd-1.5": 768},
+    schedulers=("ddim", "dpmsolver++", "euler", "pndm", "unipc"),
+    tiny={"weights": "tiny", "image_size": 16},
+)
+class StableDiffusion:
+    """Latent diffusion with a cross-attention denoiser.
+
+    Parameters
+    ----------
+    weights : str
+        ``pocket``, ``sd-1.5`` or the name of a folder under the weights root.
+    image_size : int
+        Side of the pictures in pixels.
+
+    Raises
+    ------
+    BadParameters
+        The picture's side does not fit the models (raised by `load`).
+    """
+
+    def __init__(self, *, weights: str = "sd-1.5", image_size: int = 512):
+        self.weights, self.image_size = weights, image_size
+        self.folder: Path | None = None
+        self.device = torch.device("cpu")
+        self.opened: str | None = None
+
+    def load(self, weights_root: Path | None, *, device: str = "cpu") -> None:
+        """Find and check the weights; each model is read when it is first used.
+
+        Parameters
+        ----------
+        weights_root : Path or None
+            A diffusers folder, or a folder that holds one called as `weights`; not needed for
+            ``pocket``.
+        device : str
+            Where the models are put, in fp32.
+
+        Raises
+        ------
+        UserError
+            Something is missing, or the folder holds another kind of model.
+        """
+        self.folder = _weights.resolve(self.weights, weights_root)
+        self.device = torch.device(device)
+        self._check()
+
+    def info(self) -> PipelineInfo:
+        """Return what conditioners may know; reads configurations only."""
+        return PipelineInfo(
+            width=self._config("unet")["cross_attention_dim"],
+            max_tokens=self._config("text_encoder")["max_position_embeddings"],
+            pooled_width=None,
+            accepts=("encoder_hidden_states", "encoder_attention_mask"),
+            prediction_type=self.prediction_type,
+            text_encoder=lambda: self.text_encoder,
+            tokenizer=lambda: self.tokenizer,
+        )
+
+    def open(self, opens: str, *, lora_rank: int = 8) -> dict[str, list[nn.Parameter]]:
+        """Make part of the denoiser trainable, everything else not.
+
+        Adapters draw their first weights from torch's global generator and start as no change.
+
+        Parameters
+        ----------
+        opens : {"none", "attn2", "attn2_lora", "unet", "unet_lora"}
+        lora_rank : int
+            Rank of adapters; their scale is 1.
+
+        Returns
+        -------
+        dict
+            The opened parameters by ``train.lr`` group; empty for "none".
+
+        Raises
+        ------
+        BadParameters
+            `opens` is none of these.
+        """
+        assert self.opened is None, "a pipeline is opened once"
+        if opens != "none" and opens not in OPENS:
+            raise BadParameters(
+                f"a denoiser cannot open {opens!r}; it opens none, {', '.join(OPENS)}"
+            )
+        self.opened = opens
+        if opens == "none":
+            return {}
+        group, part, targets = OPENS[opens]
+        if targets is not None:
+            from peft import LoraConfig
+
+            self.unet.add_adapter(
+                LoraConfig(
+                    r=lora_rank,
+                    lora_alpha=lora_rank,
+                    init_lora_weights="gaussian",
+                    target_modules=targets,
+                )
+            )
+        chosen = {n: p for n, p in self.unet.named_parameters() if part in n}
+        for parameter in chosen.values():
+            parameter.requires_grad_(True)
+        return {group: list(chosen.values())}
+
+    @torch.no_grad()
+    def encode_images(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation (B, c, h, w) of the scaled latents of uint8 images.
+
+        Raises
+        ------
+        ValueError
+            The pictures are not of the side the pipeline was built for.
+        """
+        if images_BCHW.shape[-2:] != (self.image_size, self.image_size):
+            got = tuple(images_BCHW.shape[-2:])
+            raise ValueError(f"the pipeline was built for {self.image_size} pixels, got {got}")
+        scale, shift = self._latent_scale
+        means, stds = [], []
+        for part_BCHW in images_BCHW.split(self._batch):
+            pixels = part_BCHW.to(self.device).float() / 127.5 - 1
+            posterior = self.vae.encode(pixels).latent_dist
+            means.append((posterior.mean - shift) * scale)
+            stds.append(posterior.std * scale)
+        return torch.cat(means).cpu(), torch.cat(stds).cpu()
+
+    def denoising_loss(
+        self,
+        conditioning: Conditioning,
+        latents_BChw: Tensor,
+        *,
+        noise_BChw: Tensor,
+        timesteps_B: Tensor,
+        snr_gamma: float | None = None,
+    ) -> Tensor:
+        """Return the squared error of the denoiser, (B,).
+
+        Parameters
+        ----------
+        conditioning : Conditioning
+        latents_BChw, noise_BChw : Tensor
+            Scaled latents, standard normal noise.
+        timesteps_B : Tensor, int64
+        snr_gamma : float, optional
+            Min-SNR weighting (Hang et al. 2023): min(snr, gamma) / snr for epsilon prediction,
+            min(snr, gamma) / (snr + 1) for v prediction.
+        """
+        noise = self._noise
+        noisy_BChw = noise.add_noise(latents_BChw, noise_BChw, timesteps_B)
+        target_BChw = noise_BChw
+        if self.prediction_type == "v_prediction":
+            target_BChw = noise.get_velocity(latents_BChw, noise_BChw, timesteps_B)
+        predicted_BChw = self.unet(noisy_BChw, timesteps_B, **conditioning.present()).sample
+        loss_B = (predicted_BChw.float() - target_BChw).square().mean((1, 2, 3))
+        if snr_gamma is None:
+            return loss_B
+        kept_B = noise.alphas_cumprod.to(loss_B.device)[timesteps_B]
+        snr_B = kept_B / (1 - kept_B)
+        below_B = snr_B + 1 if self.prediction_type == "v_prediction" else snr_B
+        return loss_B * snr_B.clamp_max(snr_gamma) / below_B
+
+    @torch.no_grad()
+    def generate(
+        self,
+        conditioning: Conditioning,
+        unconditional: Conditioning,
+        *,
+        seeds: Sequence[int],
+        steps: int,
+        guidance_scale: float,
+        scheduler: str | None = None,
+    ) -> Tensor:
+        """Return uint8 images (B, 3, H, W); image i depends on seed i and sample i alone.
+
+        Parameters
+        ----------
+        conditioning, unconditional : Conditioning
+            Of B samples each.
+        seeds : sequence of int
+            One per image; each starts a generator of its own.
+        steps : int
+        guidance_scale : float
+            Classifier-free guidance; 1 is none, and then the denoiser runs once a step.
+        scheduler : str, optional
+            ``ddim``, ``dpmsolver++``, ``euler``, ``pndm`` or ``unipc``; the default is
+            DPM-Solver++ of second order.
+
+        Raises
+        ------
+        BadParameters
+            There is no scheduler of this name.
+        """
+        guided = guidance_scale != 1
+        given = conditioning.present()
+        assert all(len(value) == len(seeds) for value in given.values())
+        if guided:
+            empty = unconditional.present()
+            given = {name: torch.cat([empty[name], value]) for name, value in given.items()}
+        sampler = sampling_scheduler(scheduler, self._scheduler_config)
+        sampler.set_timesteps(steps, device=self.device)
+        latents_BChw = self._start(seeds) * sampler.init_noise_sigma
+        for timestep in sampler.timesteps:
+            twice = torch.cat([latents_BChw, latents_BChw]) if guided else latents_BChw
+            scaled = sampler.scale_model_input(twice, timestep)
+            predicted = self.unet(scaled, timestep, **given).sample.float()
+            if guided:
+                without, with_ = predicted.chunk(2)
+                predicted = without + guidance_scale * (with_ - without)
+            latents_BChw = sampler.step(predicted, timestep, latents_BChw).prev_sample
+        return self._decode(latents_BChw)
+
+    def trainable_state(self) -> dict[str, Tensor]:
+        """Return what `open` made trainable, by name.
+
+        Adapters carry the names that ``StableDiffusionPipeline.load_lora_weights`` reads, full
+        parameters those of the denoiser's own ``load_state_dict``.
+        """
+        return {name: p.detach() for name, p in self._trainable().items()}
+
+    @torch.no_grad()
+    def load_trainable_state(self, state: dict[str, Tensor]) -> None:
+        """Copy `state` into the parameters that `open` made trainable.
+
+        Raises
+        ------
+        ValueError
+            `state` holds other parameters than were opened.
+        """
+        trainable = self._trainable()
+        if trainable.keys() != state.keys():
+            raise ValueError(
+                f"the denoiser was opened as {self.opened!r} ({len(trainable)} tensors), "
+                f"the state holds {len(state)} others"
+            )
+        for name, parameter in trainable.items():
+            parameter.copy_(state[name])
+
+    # ---- the models, each read once, when first used
+
+    @cached_property
+    def unet(self) -> UNet2DConditionModel:
+        from diffusers import UNet2DConditionModel
+
+        return self._read(UNet2DConditionModel, "unet")
+
+    @cached_property
+    def vae(self) -> AutoencoderKL:
+        from diffusers import AutoencoderKL
+
+        return self._read(AutoencoderKL, "vae")
+
+    @cached_property
+    def text_encoder(self) -> nn.Module:
+        """Always on the CPU: conditioners copy it or ask it for a few prompts."""
+        from transformers import CLIPTextModel
+
+        return self._read(CLIPTextModel, "text_encoder").cpu()
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self.folder / "tokenizer", local_files_only=True)
+
+    @cached_property
+    def prediction_type(self) -> str:
+        return self._scheduler_config.get("prediction_type", "epsilon")
+
+    def _read(self, kind: type, part: str) -> Any:
+        assert self.folder is not None, "load() comes first"
+        with _no_progress_bars():
+            model = kind.from_pretrained(
+                self.folder / part,
+                variant=_weights.variant(self.folder, part),
+                use_safetensors=True,
+                local_files_only=True,
+            )
+        # Saved as fp16 or not, everything here is fp32; half precision is autocast's business.
+        return model.float().requires_grad_(False).eval().to(self.device)
+
+    # ---- small parts
+
+    def _config(self, part: str) -> dict[str, Any]:
+        assert self.folder is not None, "load() comes first"
+        return json.loads((self.folder / part / "config.json").read_text())
+
+    @cached_property
+    def _scheduler_config(self) -> dict[str, Any]:
+        assert self.folder is not None, "load() comes first"
+        return json.loads((self.folder / "scheduler" / "scheduler_config.json").read_text())
+
+    @cached_property
+    def _noise(self) -> Any:
+        return training_scheduler(self._scheduler_config)
+
+    @cached_property
+    def _latent_scale(self) -> tuple[float, float]:
+        config = self._config("vae")
+        return config.get("scaling_factor", 0.18215), config.get("shift_factor") or 0.0
+
+    @property
+    def _vae_factor(self) -> int:
+        return 2 ** (len(self._config("vae")["block_out_channels"]) - 1)
+
+    @property
+    def _batch(self) -> int:
+        return max(1, PIXELS // self.image_size**2)
+
+    def _start(self, seeds: Sequence[int]) -> Tensor:
+        side = self.image_size // self._vae_factor
+        shape = (1, self._config("unet")["in_channels"], side, side)
+        noises = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
+        return torch.cat(noises).to(self.device)
+
+    def _decode(self, latents_BChw: Tensor) -> Tensor:
+        scale, shift = self._latent_scale
+        images = []
+        with torch.autocast(self.device.type, enabled=False):
+            for part in (latents_BChw / scale + shift).split(self._batch):
+                pixels = self.vae.decode(part).sample
+                images.append(((pixels.clamp(-1, 1) + 1) * 127.5).round().byte())
+        return torch.cat(images).cpu()
+
+    def _trainable(self) -> dict[str, nn.Parameter]:
+        """Return the opened parameters under the names they are saved by."""
+        opened = {n: p for n, p in self.unet.named_parameters() if p.requires_grad}
+        if self.opened is None or not self.opened.endswith("_lora"):
+            return opened
+        return {f"unet.{n.replace('.default.', '.')}": p for n, p in opened.items()}
+
+    def _check(self) -> None:
+        unet, vae = self._config("unet"), self._config("vae")
+        width = unet["cross_attention_dim"]
+        named = _weights.NAMED.get(self.weights)
+        if named is not None and width != named.width:
+            raise UserError(
+                f"weights {self.weights!r} are {named.width} wide, those in {self.folder} {width}: "
+                "another model; give it its own name"
+            )
+        index = json.loads((self.folder / _weights.INDEX).read_text())
+        if unet["in_channels"] != vae.get("latent_channels", 4) or "text_encoder_2" in index:
+            raise UserError(
+                f"{self.folder} holds a {index.get('_class_name')}; pipeline 'stable_diffusion' "
+                "reads text-to-image models of Stable Diffusion 1.x and 2.x"
+            )
+        if self.prediction_type not in ("epsilon", "v_prediction"):
+            raise UserError(
+                f"{self.folder}: prediction type {self.prediction_type!r} is not supported; "
+                "epsilon and v_prediction are"
+            )
+        step = self._vae_factor * 2 ** (len(unet["block_out_channels"]) - 1)
+        if self.image_size < step or self.image_size % step:
+            raise BadParameters(
+                f"pipeline 'stable_diffusion' with weights {self.weights!r} makes pictures whose "
+                f"side is a multiple of {step}; image_size is {self.image_size}"
+            )
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Keep transformers from drawing a bar for every model it reads."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
