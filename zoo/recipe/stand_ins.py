@@ -18,7 +18,8 @@ POCKET = "pocket"
 
 def stamps(cells: Sequence[Cell]) -> dict[str, Any]:
     """Return what every output says about the cells: scale, data, weights, stand_ins."""
-    simulated = [_is_simulated(cell) for cell in cells]
+    made = {name for name in {cell.dataset.name for cell in cells} if _is_simulated(name)}
+    simulated = [cell.dataset.name in made for cell in cells]
     pocket = [_weights(cell) == POCKET for cell in cells]
     stand_ins = [kind for kind, used in (("data", simulated), ("weights", pocket)) if any(used)]
     if not stand_ins:
@@ -94,9 +95,9 @@ def _spec(registry: Registry, name: Node | None) -> ComponentSpec | None:
         return None
 
 
-def _is_simulated(cell: Cell) -> bool:
+def _is_simulated(dataset: str) -> bool:
     """A data set that needs no root makes its trials itself."""
-    return not DATASETS.spec(cell.dataset.name).meta.get("needs_root", False)
+    return not DATASETS.spec(dataset).meta.get("needs_root", False)
 
 
 def _weights(cell: Cell) -> Any:

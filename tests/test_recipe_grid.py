@@ -1,0 +1,188 @@
+"""The grid: which cells, what they are called, and the resolved recipe that gives them again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from recipe_toys import SMALL, Desk, desk_in
+
+from zoo.recipe import Recipe, dump, load_recipe
+from zoo.recipe.grid import cell_ids
+
+desk = pytest.fixture(desk_in)
+
+
+def grid(text: str) -> str:
+    return f"{SMALL}grid: {text}\n"
+
+
+def test_without_a_grid_there_is_one_cell(desk: Desk) -> None:
+    for text in (SMALL, grid("{}")):
+        (cell,) = desk.load(text).cells
+        assert (cell.id, cell.coords) == ("cell", {})
+
+
+def test_cartesian_product_of_blocks_and_values(desk: Desk) -> None:
+    text = grid("{encoder: [eegnet, {name: shallow_conv_net, train: {epochs: 9}}], seed: [0, 1]}")
+    cells = desk.load(text).cells
+    assert [(c.encoder.name, c.encoder.train["epochs"], c.seed) for c in cells] == [
+        ("eegnet", 5, 0),
+        ("eegnet", 5, 1),
+        ("shallow_conv_net", 9, 0),
+        ("shallow_conv_net", 9, 1),
+    ]
+    assert cells[0].coords == {"encoder": "eegnet", "seed": 0}
+    assert cells[0].id == "encoder=eegnet,seed=0"
+    assert cells[3].coords["encoder"] == {"name": "shallow_conv_net", "train": {"epochs": 9}}
+    assert cells[3].id == "encoder=shallow_conv_net-9,seed=1"
+
+
+def test_a_block_and_one_of_its_values(desk: Desk) -> None:
+    text = grid("{encoder.train.lr: [1e-3, 1e-4], encoder: [eegnet, shallow_conv_net]}")
+    cells = desk.load(text).cells
+    assert [(c.encoder.train["lr"], c.encoder.name) for c in cells] == [
+        (1e-3, "eegnet"),
+        (1e-3, "shallow_conv_net"),
+        (1e-4, "eegnet"),
+        (1e-4, "shallow_conv_net"),
+    ]
+    assert cells[0].encoder.params["drop_prob"] == 0.5
+
+
+def test_folds_have_readable_names(desk: Desk) -> None:
+    folds = "[{by: run, test: ['6'], val: ['5']}, {by: run, test: ['1'], val: ['2']}]"
+    cells = desk.load(grid(f"{{dataset.params.split: {folds}}}")).cells
+    assert [c.id for c in cells] == ["split=run-6-5", "split=run-1-2"]
+
+
+def test_axes_that_end_alike_keep_what_tells_them_apart(desk: Desk) -> None:
+    text = grid("{encoder.train.lr: [1e-3, 1e-4], conditioner.train.lr: [1e-3]}")
+    assert [c.id for c in desk.load(text).cells] == [
+        "encoder.train.lr=0.001,conditioner.train.lr=0.001",
+        "encoder.train.lr=0.0001,conditioner.train.lr=0.001",
+    ]
+
+
+def test_ids_are_unique_short_and_safe_as_folders() -> None:
+    values = [f"{'long ' * 30}{i}" for i in range(3)] + ["a/b", "a b", "A b", None, True, 1.5, "ü"]
+    ids = cell_ids([{"dataset.params.split": v, "seed": 0} for v in values])
+    assert len({name.lower() for name in ids}) == len(values)
+    assert all(re.fullmatch(r"[A-Za-z0-9_.,=+-]{1,107}", name) for name in ids), ids
+    assert cell_ids([{"seed": 1}, {"seed": 2}]) == ["seed=1", "seed=2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{seed: []}", "grid.seed: is empty: the grid would have no cell"),
+        ("{seed: 3}", "grid.seed: must be a list of the values to run"),
+        ("{seed: [0, 1, 1]}", "grid.seed[2]: the value 1 is listed twice"),
+        ("{sed: [0]}", "grid.sed: unknown path 'sed': a recipe has no 'sed'. Did you mean 'seed'?"),
+        (
+            "{encoder.train.lrr: [0]}",
+            "grid.encoder.train.lrr: unknown path 'encoder.train.lrr': 'encoder.train' has no "
+            "'lrr'. Did you mean 'lr'?",
+        ),
+        (
+            "{metrics: [[kappa], [accuracy]]}",
+            "grid.metrics: cells can differ in seed, dataset, encoder, conditioner, pipeline, not "
+            "in 'metrics'",
+        ),
+        ("{encoder: [eegnet, egnet]}", "grid.encoder[1]: unknown encoder 'egnet'. "),
+        (
+            "{encoder: [{name: eegnet, train: {epoch: 3}}]}",
+            "grid.encoder[0].train.epoch: unknown key. Did you mean 'epochs'?",
+        ),
+        ("{encoder.train.epochs: [1, 0]}", "grid.encoder.train.epochs[1]: must be >= 1, got 0"),
+        ("[seed]", "grid: must be a mapping"),
+    ],
+)
+def test_wrong_grids(desk: Desk, text: str, message: str) -> None:
+    (found,) = desk.errors(grid(text))
+    assert found.startswith(f"r.yaml:11 {message}")
+
+
+@pytest.mark.parametrize(
+    ("axes", "overrides", "coords"),
+    [
+        ("{seed: [0, 1]}", ["seed=7"], [{}]),
+        ("{encoder: [eegnet, shallow_conv_net], seed: [0, 1]}", ["encoder=eegnet"],
+         [{"seed": 0}, {"seed": 1}]),
+        ("{encoder.train.lr: [1, 2]}", ["encoder=shallow_conv_net"],
+         [{"encoder.train.lr": 1}, {"encoder.train.lr": 2}]),
+        ("{encoder.params.embed_dim: [8, 9]}", ["encoder=shallow_conv_net"], [{}]),
+        ("{encoder.params.embed_dim: [8, 9]}", ["encoder=eegnet"],
+         [{"encoder.params.embed_dim": 8}, {"encoder.params.embed_dim": 9}]),
+        ("{encoder.train.epochs: [1, 2]}", ["encoder.train.steps=5"], [{}]),
+        ("{dataset.params.split.test: [['1'], ['2']]}",
+         ["dataset.params.split={by: run, test: ['3']}"], [{}]),
+        ("{encoder.train: [{lr: 1}, {lr: 2}]}", ["encoder.train.lr=3"],
+         [{"encoder.train": {"lr": 1}}]),
+        ("{seed: [0, 1]}", ["grid.seed=[5]"], [{"seed": 5}]),
+        ("{}", ["grid.seed=[5, 6]"], [{"seed": 5}, {"seed": 6}]),
+    ],
+)  # fmt: skip
+def test_set_wins_over_an_axis_and_collapses_it(
+    desk: Desk, axes: str, overrides: list[str], coords: list[dict[str, object]]
+) -> None:
+    assert [c.coords for c in desk.load(grid(axes), *overrides).cells] == coords
+
+
+def again(recipe: Recipe, folder: Path) -> Recipe:
+    (folder / "recipe.yaml").write_text(dump(recipe.resolved), encoding="utf-8")
+    return load_recipe(folder / "recipe.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        (SMALL, []),
+        (SMALL, ["encoder.train.steps=9", "conditioner=lora", "encoder.train.ema=0.5"]),
+        (SMALL, ["metrics=[{name: accuracy, label: acc}, kappa]", "controls=[class_label]"]),
+        (SMALL, ["conditioner.train.lr={projection: 1e-05, attn2: 1}"]),
+        (grid("{seed: [3]}"), []),
+        (grid("{encoder: [shallow_conv_net, eegnet], encoder.train.lr: [1e-3, 1], seed: [0, 1]}"),
+         ["encoder.train.steps=4"]),
+        (grid("{conditioner: [linear, clip_text], conditioner.train.epochs: [1, 2]}"), []),
+        (grid("{dataset.params.split: [{by: run, test: ['6']}, {by: run, test: ['012']}]}"), []),
+    ],
+)  # fmt: skip
+def test_the_resolved_recipe_gives_the_same_cells(
+    desk: Desk, text: str, overrides: list[str]
+) -> None:
+    recipe = desk.load(text, *overrides)
+    reloaded = again(recipe, desk.folder)
+    assert reloaded.cells == recipe.cells
+    assert reloaded.resolved == recipe.resolved
+    assert (reloaded.name, reloaded.scale) == (recipe.name, recipe.scale)
+
+
+def test_a_resolved_recipe_takes_overrides(desk: Desk) -> None:
+    recipe = desk.load(grid("{encoder: [eegnet, shallow_conv_net], seed: [0, 1]}"))
+    again(recipe, desk.folder)
+    cells = load_recipe("recipe.yaml", overrides=["seed=5", "encoder.train.lr=1e-5"]).cells
+    assert [(c.coords, c.seed) for c in cells] == [
+        ({"encoder": "eegnet"}, 5),
+        ({"encoder": "shallow_conv_net"}, 5),
+    ]
+    assert {c.encoder.train["lr"] for c in cells} == {1e-5}
+
+
+def test_wrong_cells(desk: Desk) -> None:
+    text = SMALL + (
+        "cells:\n"
+        "  - {coords: {seed: 0}, seed: 0}\n"
+        "  - {coords: {sed: 1}, sead: 1}\n"
+        "  - {seed: 2}\n"
+        "grid: {seed: [1]}\n"
+    )
+    assert desk.errors(text) == [
+        "r.yaml:11 cells: give 'cells' or 'grid', not both",
+        "r.yaml:13 cells[1].coords.sed: unknown path 'sed': a recipe has no 'sed'. Did you mean "
+        "'seed'?",
+        "r.yaml:13 cells[1].sead: unknown key. Did you mean 'seed'? A cell has: coords, seed, "
+        "dataset, encoder, conditioner, pipeline",
+        "r.yaml:14 cells[2]: needs 'coords', a mapping of axes to values",
+    ]

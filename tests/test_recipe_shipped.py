@@ -1,0 +1,113 @@
+"""Every recipe that ships is valid, as a text and built tiny; reading one imports no torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
+from zoo.recipe import RecipeError, deep_check, load_recipe, shipped_recipes
+from zoo.registries import DATASETS
+
+FOLDER = Path(__file__).resolve().parent.parent / "recipes"
+RECIPES = sorted(FOLDER.rglob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("weights")
+    write_tiny_stable_diffusion(root / "tiny")
+    return root
+
+
+def test_there_are_recipes() -> None:
+    assert {"paper", "n170"} <= {path.stem for path in RECIPES}
+    assert sorted(shipped_recipes().values()) == RECIPES
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_is_valid(path: Path) -> None:
+    recipe = load_recipe(path)
+    assert recipe.name == path.stem
+    assert recipe.cells
+    assert recipe.summary
+    assert recipe.sources
+    assert recipe.text.startswith("#"), "a recipe says in its first lines what it is for"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_is_valid_deep(path: Path, tiny_weights: Path) -> None:
+    deep_check(load_recipe(path), weights="tiny", weights_root=tiny_weights)
+
+
+@pytest.mark.parametrize("conditioner", ["linear", "lora"])
+@pytest.mark.parametrize("encoder", ["eegnet", "shallow_conv_net"])
+def test_the_paper_s_parts_can_be_exchanged(
+    encoder: str, conditioner: str, tiny_weights: Path
+) -> None:
+    overrides = [f"encoder={encoder}", f"conditioner={conditioner}"]
+    deep_check(load_recipe("paper", overrides=overrides), weights="tiny", weights_root=tiny_weights)
+
+
+def test_deep_check_names_the_part_that_fails(tiny_weights: Path) -> None:
+    recipe = load_recipe(
+        "paper", overrides=["encoder=eegnet", "encoder.params.kernel_seconds=-1.0"]
+    )
+    with pytest.raises(RecipeError, match=r"paper\.yaml encoder 'eegnet', built tiny: "):
+        deep_check(recipe, weights="tiny", weights_root=tiny_weights)
+
+
+def test_paper_is_what_the_design_says() -> None:
+    recipe = load_recipe("paper")
+    (cell,) = recipe.cells
+    assert (recipe.scale, recipe.data, recipe.weights) == ("pocket", "simulated", "pocket")
+    assert recipe.stand_ins == ("data", "weights")
+    assert cell.dataset.params["window"] == [0.02, 0.46]
+    assert [metric.label for metric in cell.metrics] == [
+        "accuracy",
+        "balanced_accuracy",
+        "kappa",
+        "image_class_accuracy",
+        "decoded_class_agreement",
+        "copy_share",
+    ]
+    assert cell.controls == ("shuffled_eeg", "class_label")
+    assert cell.conditioner.params["text_encoder"] == "trained"
+    assert cell.pipeline.params == {"weights": "pocket", "image_size": 64}
+
+
+def test_paper_at_full_scale_says_what_is_missing() -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("paper", scale="full")
+    text = str(caught.value)
+    assert "weights 'sd-1.5'" in text
+    assert "--weights-root" in text
+    if "eeg_imagenet40" in DATASETS.names():
+        assert "--data-root" in text
+    else:
+        assert "unknown dataset 'eeg_imagenet40'" in text
+
+
+def test_n170_is_six_folds_on_real_recordings() -> None:
+    recipe = load_recipe("n170")
+    splits = [cell.coords["dataset.params.split"] for cell in recipe.cells]
+    assert [split["test"] for split in splits] == [[str(run)] for run in range(1, 7)]
+    assert all(set(split["test"]).isdisjoint(split["val"]) for split in splits)
+    assert (recipe.scale, recipe.data, recipe.stand_ins) == ("mixed", "real", ("weights",))
+    with pytest.raises(RecipeError, match="name their folder with --data-root"):
+        load_recipe("n170", for_run=True)
+
+
+def test_loading_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from zoo.recipe import load_recipe; load_recipe('paper')\n"
+        "print(sorted({m.partition('.')[0] for m in sys.modules} & "
+        "{'torch', 'numpy', 'diffusers', 'transformers', 'mne', 'pandas', 'scipy'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
