@@ -1,7 +1,7 @@
 """What every metric must pass: the battery for our metrics and for those of others.
 
 >>> from zoo.checks.metric import check
->>> check(MyMetric())  # raises AssertionError that names the promise broken
+>>> check(MyMetric)  # raises AssertionError that names the promises broken
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from zoo.checks import _check
+from zoo.checks._case import Case
 from zoo.contracts import Metric, MetricInputs, MetricResult
 
 #: What a metric may name in ``needs``, and the `MetricInputs` fields behind each name.
@@ -80,6 +82,11 @@ def take(inputs: MetricInputs, rows: np.ndarray) -> MetricInputs:
     return replace(inputs, **{name: getattr(inputs, name)[rows] for name in PER_TRIAL})
 
 
+def build(case: Case) -> Metric:
+    """Return the metric under test."""
+    return case.cls(**case.params)
+
+
 def mark_of(metric: Metric) -> dict[str, Any]:
     """Return the metric's mark; it has to be a whole one."""
     kind, mark = type(metric).__component__  # type: ignore[attr-defined]
@@ -90,13 +97,14 @@ def mark_of(metric: Metric) -> dict[str, Any]:
     return mark
 
 
-def mark_is_whole(metric: Metric) -> None:
+def mark_is_whole(case: Case) -> None:
     """The mark names needs, level, direction and the fewest trials."""
-    mark_of(metric)
+    mark_of(build(case))
 
 
-def result_is_whole(metric: Metric) -> None:
+def result_is_whole(case: Case) -> None:
     """A value comes with definition, n, unit, split and an interval that holds it, all finite."""
+    metric = build(case)
     for k in (1, 3):
         result = metric.compute(example(perfect=False, k=k))
         assert result.value is not None, result
@@ -114,23 +122,26 @@ def result_is_whole(metric: Metric) -> None:
             assert np.isfinite(result.per_sample).all()
 
 
-def perfect_is_best(metric: Metric) -> None:
+def perfect_is_best(case: Case) -> None:
     """Perfect inputs score better than inputs without information."""
+    metric = build(case)
     best, worse = (metric.compute(example(perfect=p)).value for p in (True, False))
     better = best > worse if mark_of(metric)["higher_is_better"] else best < worse
     assert better, f"perfect {best}, without information {worse}"
 
 
-def permuted_is_at_chance(metric: Metric) -> None:
+def permuted_is_at_chance(case: Case) -> None:
     """Without information the value is what the metric itself calls chance."""
+    metric = build(case)
     results = [metric.compute(example(perfect=False, seed=seed)) for seed in range(8)]
     if results[0].chance is not None:
         mean = np.mean([result.value for result in results])
         assert abs(mean - results[0].chance) < 0.05, f"{mean:.3f}, chance {results[0].chance:.3f}"
 
 
-def order_does_not_matter(metric: Metric) -> None:
+def order_does_not_matter(case: Case) -> None:
     """Trials in another order give the same figure and interval, and per_sample follows."""
+    metric = build(case)
     inputs = example(perfect=False)
     order = np.random.default_rng(1).permutation(len(inputs.trial_id))
     one, other = metric.compute(inputs), metric.compute(take(inputs, order))
@@ -142,8 +153,9 @@ def order_does_not_matter(metric: Metric) -> None:
         assert np.allclose(one.per_sample[order], other.per_sample)
 
 
-def repeats(metric: Metric) -> None:
+def repeats(case: Case) -> None:
     """The same inputs give the same result twice and are left as they were."""
+    metric = build(case)
     inputs, untouched = example(perfect=False), example(perfect=False)
     one, other = metric.compute(inputs), metric.compute(inputs)
     assert one.value == other.value
@@ -153,8 +165,9 @@ def repeats(metric: Metric) -> None:
         assert np.array_equal(before, after), f"compute changed inputs.{field.name}"
 
 
-def what_is_missing_is_said(metric: Metric) -> None:
+def what_is_missing_is_said(case: Case) -> None:
     """Without a field it needs, a metric gives the reason, no figure and no exception."""
+    metric = build(case)
     for need in mark_of(metric)["needs"]:
         if need != "label":
             blank = dict.fromkeys(NEEDS[need])
@@ -165,14 +178,16 @@ def what_is_missing_is_said(metric: Metric) -> None:
         assert result.reason == refused["reason"], result.reason
 
 
-def too_few_trials_are_refused(metric: Metric) -> None:
+def too_few_trials_are_refused(case: Case) -> None:
     """Fewer trials than ``min_n`` give a reason."""
+    metric = build(case)
     few = take(example(perfect=False), np.arange(mark_of(metric)["min_n"] - 1))
     _must_refuse(metric.compute(few), "too few trials")
 
 
-def degenerate_inputs_give_no_nan(metric: Metric) -> None:
+def degenerate_inputs_give_no_nan(case: Case) -> None:
     """One class only, classes never trained, a single trial: a finite figure or a reason."""
+    metric = build(case)
     whole = example(perfect=False)
     cases = {
         "one class shown": take(whole, np.flatnonzero(whole.label == 0)),
@@ -198,7 +213,7 @@ def _must_refuse(result: MetricResult, case: str) -> None:
 
 
 #: Every promise, in the order in which a newcomer should read them.
-CHECKS: tuple[Callable[[Metric], None], ...] = (
+CHECKS: tuple[Callable[[Case], None], ...] = (
     mark_is_whole,
     result_is_whole,
     perfect_is_best,
@@ -211,7 +226,12 @@ CHECKS: tuple[Callable[[Metric], None], ...] = (
 )
 
 
-def check(metric: Metric) -> None:
-    """Run every check on `metric`; raises AssertionError at the first promise broken."""
-    for promise in CHECKS:
-        promise(metric)
+def check(metric: str | type, **params: Any) -> None:
+    """Run every check on a metric, by name or class, built with `params`.
+
+    Raises
+    ------
+    AssertionError
+        Names every promise that is broken, and how.
+    """
+    _check("metric", metric, params)

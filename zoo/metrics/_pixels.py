@@ -28,3 +28,14 @@ def unit_pixels(images_NCHW: np.ndarray) -> np.ndarray:
         length = vectors.norm(dim=1, keepdim=True)
         blocks.append(torch.where(length > 1e-3, vectors / length.clamp(min=1e-3), 0.0).numpy())
     return np.concatenate(blocks)
+
+
+def nearest_two(a_NP: np.ndarray, b_MP: np.ndarray) -> np.ndarray:
+    """Return the distances from every vector of `a_NP` to its two nearest of `b_MP`, (N, 2)."""
+    squares_M = (b_MP**2).sum(axis=1)
+    blocks = []
+    for start in range(0, len(a_NP), 1024):  # in blocks, to bound memory
+        block = a_NP[start : start + 1024]
+        squares = (block**2).sum(axis=1)[:, None] + squares_M - 2 * block @ b_MP.T
+        blocks.append(np.sqrt(np.maximum(np.partition(squares, 1, axis=1)[:, :2], 0)))
+    return np.concatenate(blocks)

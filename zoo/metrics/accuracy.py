@@ -8,7 +8,14 @@ from zoo.metrics._classes import decoded, not_computed, unmet
 from zoo.metrics._intervals import share
 
 
-@component("metric", needs=("logits", "label"), level="trial", higher_is_better=True, min_n=1)
+@component(
+    "metric",
+    license="BSD-3-Clause",
+    needs=("logits", "label"),
+    level="trial",
+    higher_is_better=True,
+    min_n=1,
+)
 class Accuracy:
     """Top-1 accuracy of the encoder's own head.
 

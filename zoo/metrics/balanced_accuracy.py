@@ -11,7 +11,14 @@ from zoo.metrics._classes import decoded, not_computed, unmet
 from zoo.metrics._intervals import bootstrapped
 
 
-@component("metric", needs=("logits", "label"), level="trial", higher_is_better=True, min_n=2)
+@component(
+    "metric",
+    license="BSD-3-Clause",
+    needs=("logits", "label"),
+    level="trial",
+    higher_is_better=True,
+    min_n=2,
+)
 class BalancedAccuracy:
     """Mean recall of the classes that occur, each counted alike (scikit-learn's definition)."""
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
 from registry import component
 from zoo.contracts import MetricInputs, MetricResult
 from zoo.metrics._classes import not_computed, unmet
 from zoo.metrics._intervals import share
-from zoo.metrics._pixels import unit_pixels
+from zoo.metrics._pixels import nearest_two, unit_pixels
 
 #: A copy is nearer to its original than 99 % of the training images are to another ...
 PERCENTILE = 1.0
@@ -18,7 +17,12 @@ RATIO = 2 / 3
 
 
 @component(
-    "metric", needs=("generated", "train_images"), level="trial", higher_is_better=False, min_n=1
+    "metric",
+    license="BSD-3-Clause",
+    needs=("generated", "train_images"),
+    level="trial",
+    higher_is_better=False,
+    min_n=1,
 )
 class CopyShare:
     """How many pictures repeat a training image rather than draw a new one.
@@ -45,12 +49,11 @@ class CopyShare:
                 f"needs three distinct training images, there are {len(distinct)}",
             )
         train = unit_pixels(np.stack([distinct[key] for key in sorted(distinct)]))
-        neighbours = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(train)
-        nearest_other = neighbours.kneighbors()[0][:, 0]  # of each training image, itself left out
-        limit = np.percentile(nearest_other, PERCENTILE)
+        # The nearest to a training image is the image itself.
+        limit = np.percentile(nearest_two(train, train)[:, 1], PERCENTILE)
         n, k = inputs.generated.shape[:2]
         pictures = unit_pixels(inputs.generated.reshape(n * k, *inputs.generated.shape[2:]))
-        first, second = neighbours.kneighbors(pictures)[0].T
+        first, second = nearest_two(pictures, train).T
         copies_NK = ((first <= limit) & (first <= RATIO * second)).reshape(n, k)
         about = f"{definition} Limit here: {limit:.3f}, from {len(train)} distinct training images."
         return share(inputs, copies_NK.mean(axis=1), about, chance=None)

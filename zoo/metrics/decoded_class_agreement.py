@@ -9,7 +9,12 @@ from zoo.metrics._intervals import share
 
 
 @component(
-    "metric", needs=("logits", "generated", "judge"), level="trial", higher_is_better=True, min_n=1
+    "metric",
+    license="BSD-3-Clause",
+    needs=("logits", "generated", "judge"),
+    level="trial",
+    higher_is_better=True,
+    min_n=1,
 )
 class DecodedClassAgreement:
     """Does the picture carry what the encoder decoded, right or wrong.

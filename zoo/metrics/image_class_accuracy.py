@@ -9,7 +9,12 @@ from zoo.metrics._intervals import share
 
 
 @component(
-    "metric", needs=("label", "generated", "judge"), level="trial", higher_is_better=True, min_n=1
+    "metric",
+    license="BSD-3-Clause",
+    needs=("label", "generated", "judge"),
+    level="trial",
+    higher_is_better=True,
+    min_n=1,
 )
 class ImageClassAccuracy:
     """Does the picture drawn for a trial show what the subject saw, by a judge of pictures.

@@ -11,7 +11,14 @@ from zoo.metrics._classes import decoded, not_computed, unmet
 from zoo.metrics._intervals import bootstrapped
 
 
-@component("metric", needs=("logits", "label"), level="trial", higher_is_better=True, min_n=2)
+@component(
+    "metric",
+    license="BSD-3-Clause",
+    needs=("logits", "label"),
+    level="trial",
+    higher_is_better=True,
+    min_n=2,
+)
 class Kappa:
     """Cohen's kappa (1960), unweighted: (p_o - p_e) / (1 - p_e)."""
 

@@ -49,19 +49,19 @@ def at_a_glance(entries: Sequence[dict[str, Any]]) -> Plot | None:
     fig = Figure(figsize=(8.6, 0.7 + 0.6 * len(labels)), layout="constrained")
     axes = fig.add_subplot()
     for height, label in enumerate(labels):
-        for entry in entries:
-            metric = entry["metrics"].get(label)
-            if metric and metric.get("value") is not None:
-                offset = (controls.index(entry["control"]) - (len(controls) - 1) / 2) * 0.22
-                _mark(axes, metric, entry["control"], height + offset)
-        _mark_chance(axes, entries, label, height)
+        scored = [e for e in entries if (e["metrics"].get(label) or {}).get("value") is not None]
+        present = [c for c in controls if any(entry["control"] == c for entry in scored)]
+        for entry in scored:
+            offset = (present.index(entry["control"]) - (len(present) - 1) / 2) * 0.22
+            _mark(axes, entry["metrics"][label], entry["control"], height + offset)
+        _mark_chance(axes, scored, label, height)
     for control in controls:
         colour, marker = STYLES.get(control, OTHER)
         axes.plot([], [], color=colour, marker=marker, ls="none", label=control_title(control))
     axes.plot([], [], color="#888888", ls=":", label="chance")
     axes.set_yticks(range(len(labels)), [metric_title(label) for label in labels])
     axes.set_ylim(len(labels) - 0.5, -0.5)
-    low = min((m["ci95"] or [0])[0] if m.get("ci95") else 0 for m in _metrics(entries))
+    low = min((m["ci95"][0] for m in _metrics(entries) if m.get("ci95")), default=0)
     axes.set_xlim(min(-0.02, low), 1.02)
     axes.grid(axis="x", color="#dddddd")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False)
@@ -148,7 +148,7 @@ def _mark(axes: Axes, metric: dict[str, Any], control: str | None, height: float
 
 
 def _mark_chance(axes: Axes, entries: Sequence[dict[str, Any]], label: str, height: float) -> None:
-    metrics = (entry["metrics"].get(label) or {} for entry in entries)
+    metrics = (entry["metrics"][label] for entry in entries)
     for chance in {m["chance"] for m in metrics if m.get("chance") is not None}:
         axes.plot([chance, chance], [height - 0.4, height + 0.4], color="#888888", ls=":")
 
