@@ -43,8 +43,9 @@ def test_is_valid_deep(path: Path, tiny_weights: Path) -> None:
     deep_check(load_recipe(path), weights="tiny", weights_root=tiny_weights)
 
 
-@pytest.mark.parametrize("conditioner", ["linear", "lora"])
-@pytest.mark.parametrize("encoder", ["eegnet", "shallow_conv_net"])
+@pytest.mark.parametrize(
+    ("encoder", "conditioner"), [("eegnet", "lora"), ("shallow_conv_net", "linear")]
+)
 def test_the_paper_s_parts_can_be_exchanged(
     encoder: str, conditioner: str, tiny_weights: Path
 ) -> None:
@@ -56,8 +57,18 @@ def test_deep_check_names_the_part_that_fails(tiny_weights: Path) -> None:
     recipe = load_recipe(
         "paper", overrides=["encoder=eegnet", "encoder.params.kernel_seconds=-1.0"]
     )
-    with pytest.raises(RecipeError, match=r"paper\.yaml encoder 'eegnet', built tiny: "):
+    with pytest.raises(RecipeError, match=r"^\S*paper\.yaml encoder 'eegnet': "):
         deep_check(recipe, weights="tiny", weights_root=tiny_weights)
+
+
+def test_deep_check_asks_the_constructors(tiny_weights: Path) -> None:
+    recipe = load_recipe(
+        "paper", overrides=["grid.dataset.params.n_classes=[3, 99]", "encoder=eegnet"]
+    )
+    with pytest.raises(RecipeError) as caught:
+        deep_check(recipe, weights="tiny", weights_root=tiny_weights)
+    (found,) = caught.value.problems
+    assert " [n_classes=99] dataset 'pocket': " in found
 
 
 def test_paper_is_what_the_design_says() -> None:

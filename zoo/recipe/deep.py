@@ -24,9 +24,9 @@ class _Failed(Exception):
 def deep_check(
     recipe: Recipe, *, weights: str = "pocket", weights_root: Path | None = None
 ) -> None:
-    """Build every distinct combination of encoder, objective, conditioner and pipeline; try it.
+    """Build every component, push one batch through each distinct chain from EEG to denoiser.
 
-    Parameters are the recipe's, made small by each component's ``tiny``; the EEG is noise; the
+    Data set and metrics are built as they are. The other parameters are the recipe's, made small by each component's ``tiny``; the EEG is noise; the
     denoiser's weights are the small ones that ship. One batch goes from the EEG to the gradient
     of the denoising loss. Imports torch and diffusers.
 
@@ -42,14 +42,25 @@ def deep_check(
         One line for each combination that fails.
     """
     problems = []
-    for cell in _distinct(recipe.cells):
+    pushed = {cell.id for cell in _distinct(recipe.cells)}
+    for cell in recipe.cells:
+        within = "" if cell.id == "cell" else f" [{cell.id}]"
         try:
-            _push(cell, weights, weights_root)
+            _construct(cell)
+            if cell.id in pushed:
+                _push(cell, weights, weights_root)
         except _Failed as failure:
-            within = "" if cell.id == "cell" else f" [{cell.id}]"
             problems.append(f"{recipe.path}{within} {failure}")
     if problems:
         raise RecipeError(problems)
+
+
+def _construct(cell: Cell) -> None:
+    """Build data set and metrics as they are: constructors read nothing, and may refuse values."""
+    for kind, blocks in (("dataset", (cell.dataset,)), ("metric", cell.metrics)):
+        for block in blocks:
+            with _blamed(kind, block.name):
+                REGISTRIES[kind].create(block.name, **block.params)
 
 
 def _distinct(cells: tuple[Cell, ...]) -> list[Cell]:
@@ -163,4 +174,4 @@ def _blamed(kind: str, name: str) -> Iterator[None]:
         yield
     except Exception as error:  # a component may fail in any way
         what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise _Failed(f"{kind} {name!r}, built tiny: {what}") from error
+        raise _Failed(f"{kind} {name!r}: {what}") from error
