@@ -35,7 +35,7 @@ def assemble(out: Path) -> Path:
 
 
 def _tidy(config: Path) -> None:
-    """Drop the folder a part came from; name the tokenizer's class as every transformers knows it."""
+    """Drop the folder a part came from; call the tokenizer's class what all versions call it."""
     text = config.read_text().replace("TokenizersBackend", "PreTrainedTokenizerFast")
     settings = json.loads(text)
     settings.pop("_name_or_path", None)

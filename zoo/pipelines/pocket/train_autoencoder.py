@@ -16,7 +16,7 @@ from zoo.pipelines.pocket.pictures import to_float, training_drawings, training_
 from zoo.progress import bar
 
 STEPS = 3_000
-DECODER_STEPS = 4_000
+DECODER_STEPS = 2_500
 DRAWINGS_PER_BATCH, TEXTURES_PER_BATCH = 9, 7
 KL_WEIGHT = 2e-6
 

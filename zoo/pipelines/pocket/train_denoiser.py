@@ -19,7 +19,7 @@ from zoo.pipelines.pocket.loop import SEED, train_steps
 from zoo.pipelines.pocket.pictures import TRAINING_DRAWINGS, drawing_factors, training_drawings
 from zoo.pipelines.pocket.train_autoencoder import encode
 
-STEPS = 8_000
+STEPS = 7_500
 BATCH = 32
 CAPTION_DROP = 0.1
 COLOURLESS = 0.3  # share of captions that do not name the colour

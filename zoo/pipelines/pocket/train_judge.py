@@ -16,9 +16,10 @@ from zoo.pipelines.pocket.loop import SEED, train_steps
 from zoo.pipelines.pocket.pictures import to_float, training_drawings
 from zoo.progress import bar
 
-STEPS = 2_500
+STEPS = 2_000
 BATCH = 64
 WIDTH = 16
+REBUILT = 3_000  # drawings that are also shown as the autoencoder rebuilds them
 
 
 def train(out: Path) -> None:
@@ -26,13 +27,14 @@ def train(out: Path) -> None:
     torch.manual_seed(SEED)
     drawings = training_drawings(out)
     labels = torch.arange(len(drawings)) % len(CLASSES)
-    rebuilt = _rebuilt(out, drawings)
+    assert REBUILT % len(CLASSES) == 0  # so that a drawing and its stand-in share a class
+    rebuilt = _rebuilt(out, drawings[:REBUILT])
     judge = JudgeNet(len(CLASSES), WIDTH).train()
 
     def loss(generator: torch.Generator) -> torch.Tensor:
         rows = torch.randint(len(drawings), (BATCH,), generator=generator)
-        as_drawn = torch.rand(BATCH, 1, 1, 1, generator=generator) < 0.5
-        images = to_float(torch.where(as_drawn, drawings[rows], rebuilt[rows]))
+        half = BATCH // 2
+        images = to_float(torch.cat([drawings[rows[:half]], rebuilt[rows[half:] % REBUILT]]))
         logits = judge(_disturb(images, generator))
         return F.cross_entropy(logits, labels[rows], label_smoothing=0.05)
 
