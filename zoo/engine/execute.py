@@ -22,6 +22,10 @@ from zoo.engine.store import Store
 from zoo.stages._context import Context
 
 
+#: Seconds after which a node may have held a model worth collecting.
+LONG = 1.0
+
+
 @dataclass(frozen=True)
 class Failure:
     """A node that raised, or that was blocked because an input failed."""
@@ -105,7 +109,8 @@ def execute(
             outcome.failures[key] = Failure(node.label, message, traceback.format_exc())
         if key in outcome.failures:
             say(f"    failed: {outcome.failures[key].message}")
-        _free()
+        if outcome.seconds.get(key, LONG) >= LONG:
+            _free()
     return outcome
 
 

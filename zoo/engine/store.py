@@ -17,6 +17,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,8 +144,8 @@ class Store:
             if path.is_file()
         }
         assert MANIFEST not in files, f"a stage may not publish a file called {MANIFEST}"
-        for name in files:
-            _flush(folder / name)
+        with ThreadPoolExecutor(16) as pool:  # a file system commits many flushes as one
+            list(pool.map(_flush, [folder / name for name in files]))
         manifest = folder / MANIFEST
         manifest.write_text(json.dumps({**facts, "key": key, "files": files}, indent=1) + "\n")
         _flush(manifest)
