@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from recipe_toys import registered
+from torch import Tensor, nn
 
+from registry import component
 from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
 from zoo.recipe import RecipeError, deep_check, load_recipe, shipped_recipes
-from zoo.registries import DATASETS
+from zoo.registries import DATASETS, ENCODERS
 
 FOLDER = Path(__file__).resolve().parent.parent / "recipes"
 RECIPES = sorted(FOLDER.rglob("*.yaml"))
@@ -53,12 +56,27 @@ def test_the_paper_s_parts_can_be_exchanged(
     deep_check(load_recipe("paper", overrides=overrides), weights="tiny", weights_root=tiny_weights)
 
 
+@component("encoder", tokens=(1, "embed_dim"), train={"epochs": 1, "batch_size": 4, "lr": 1e-3})
+class TooFew(nn.Module):
+    """An encoder that returns fewer tokens than it says."""
+
+    def __init__(self, *, n_chans: int, n_times: int, sfreq: float, embed_dim: int = 8) -> None:
+        super().__init__()
+        self.n_tokens, self.embed_dim = 2, embed_dim
+        self.weight = nn.Linear(n_times, embed_dim)
+
+    def forward(self, eeg_BCT: Tensor, subject_B: Tensor) -> Tensor:
+        return self.weight(eeg_BCT).mean(1, keepdim=True)
+
+
 def test_deep_check_names_the_part_that_fails(tiny_weights: Path) -> None:
-    recipe = load_recipe(
-        "paper", overrides=["encoder=eegnet", "encoder.params.kernel_seconds=-1.0"]
+    with registered(ENCODERS, "too_few", TooFew):
+        recipe = load_recipe("paper", overrides=["encoder=too_few"])
+        with pytest.raises(RecipeError) as caught:
+            deep_check(recipe, weights="tiny", weights_root=tiny_weights)
+    assert str(caught.value).endswith(
+        "paper.yaml encoder 'too_few': returned tokens (4, 1, 8), not (4, 2, 8)"
     )
-    with pytest.raises(RecipeError, match=r"^\S*paper\.yaml encoder 'eegnet': "):
-        deep_check(recipe, weights="tiny", weights_root=tiny_weights)
 
 
 def test_deep_check_asks_the_constructors(tiny_weights: Path) -> None:
@@ -68,7 +86,7 @@ def test_deep_check_asks_the_constructors(tiny_weights: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         deep_check(recipe, weights="tiny", weights_root=tiny_weights)
     (found,) = caught.value.problems
-    assert " [n_classes=99] dataset 'pocket': " in found
+    assert " [n_classes=99] dataset 'pocket' parameter 'n_classes' is 99; " in found
 
 
 def test_paper_is_what_the_design_says() -> None:

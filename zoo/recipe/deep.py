@@ -26,9 +26,10 @@ def deep_check(
 ) -> None:
     """Build every component, push one batch through each distinct chain from EEG to denoiser.
 
-    Data set and metrics are built as they are. The other parameters are the recipe's, made small by each component's ``tiny``; the EEG is noise; the
-    denoiser's weights are the small ones that ship. One batch goes from the EEG to the gradient
-    of the denoising loss. Imports torch and diffusers.
+    Data set and metrics are built as they are. The other parts are built from the recipe's
+    parameters, made small by each component's ``tiny``; the EEG is noise; the denoiser's weights
+    are the small ones that ship. One batch goes from the EEG to the gradient of the denoising
+    loss. Imports torch and diffusers.
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ def _tiny(kind: str, block: Block) -> dict[str, Any]:
 
 
 def _backward(loss: Any) -> None:
-    _require(bool(loss.isfinite()), f"its loss on noise is {float(loss)}")
+    _require(bool(loss.isfinite()), f"its loss on noise is {loss.item()}")
     loss.backward()
 
 
@@ -174,4 +175,5 @@ def _blamed(kind: str, name: str) -> Iterator[None]:
         yield
     except Exception as error:  # a component may fail in any way
         what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise _Failed(f"{kind} {name!r}: {what}") from error
+        blamed = f"{kind} {name!r}"
+        raise _Failed(what if what.startswith(blamed) else f"{blamed}: {what}") from error
