@@ -21,7 +21,6 @@ from zoo.engine.roots import Roots
 from zoo.engine.store import Store
 from zoo.stages._context import Context
 
-
 #: Seconds after which a node may have held a model worth collecting.
 LONG = 1.0
 

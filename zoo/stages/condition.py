@@ -44,7 +44,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     TrainingDiverged
         The loss became NaN.
     """
-    trials = Selected.read(inputs["prepare"], inputs["select"])
+    trials = Selected.read(inputs["select"])
     tokens_NLD = tokens_of_trials(inputs, params, trials)
     train_rows = trials.positions("train")
     batches = _Batches.read(inputs, params, trials, tokens_NLD, train_rows, context.device)

@@ -47,7 +47,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     DataError
         There is no test trial, or no second one to swap the EEG with.
     """
-    trials = Selected.read(inputs["prepare"], inputs["select"])
+    trials = Selected.read(inputs["select"])
     test = trials.positions("test")
     if not len(test):
         raise DataError("the split holds no test trial to draw a picture for; choose another split")
