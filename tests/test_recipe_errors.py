@@ -179,6 +179,12 @@ desk = pytest.fixture(desk_in)
             "init_from changes single values, such as dataset.params.subjects",
         ),
         (
+            "steps: 20",
+            "steps: 20, init_from: {dataset.params.subjets: [2]}",
+            "r.yaml:8 conditioner.train.init_from.dataset.params.subjets: dataset 'pocket' has no "
+            "parameter 'subjets'. Did you mean 'subjects'? ",
+        ),
+        (
             "image_size: 64",
             "image_size: 60",
             "r.yaml:9 pipeline.params.image_size: must be a multiple of 8 pixels, got 60",

@@ -10,8 +10,16 @@ from registry.errors import did_you_mean
 from zoo.recipe.cells import Recipe
 from zoo.recipe.errors import Problems, RecipeError
 from zoo.recipe.find import find_recipe
-from zoo.recipe.grid import VARIED, Variant, axes_of, axis_problem, cell_ids, distinct, expand
-from zoo.recipe.grid import is_overridden as overridden
+from zoo.recipe.grid import (
+    VARIED,
+    Variant,
+    axes_of,
+    axis_problem,
+    cell_ids,
+    distinct,
+    expand,
+    is_overridden,
+)
 from zoo.recipe.layers import layer, merge, normalised, stand_in, without
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import Assignments, parse_overrides, path_problem
@@ -212,7 +220,7 @@ def _listed(base: Node, cells: Node, overrides: Assignments, problems: Problems)
             problem = axis_problem(dotted)
             if problem is not None:
                 problems.add(node.where, problem)
-            elif not overridden(tuple(dotted.split(".")), top, base):
+            elif not is_overridden(tuple(dotted.split(".")), top, base):
                 axes[dotted] = plain(node)
         blocks = without(cell, ["coords"]).entries()
         for key in [key for key in blocks if key not in VARIED]:

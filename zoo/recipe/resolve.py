@@ -58,7 +58,7 @@ class Resolver:
             self._component(full, "metric", ("metrics", i))
             for i in range(_length(full.at(("metrics",))))
         ]
-        self._check_init_from(full)
+        self._check_init_from(full, specs)
         compatibility(full, specs, metrics, self.problems)
         known = [spec for spec in metrics if spec is not None]
         if model is None or len(specs) < len(_COMPONENTS) or len(known) < len(metrics):
@@ -143,19 +143,34 @@ class Resolver:
             self._parameters[known] = [(p.parameter, str(p)) for p in found]
         return self._parameters[known]
 
-    def _check_init_from(self, tree: Node) -> None:
+    def _check_init_from(self, tree: Node, specs: dict[str, ComponentSpec]) -> None:
         for kind in ("encoder", "conditioner"):
             node = tree.at((kind, "train", "init_from"))
             for dotted, entry in ({} if node is None else node.entries()).items():
                 problem = axis_problem(dotted)
-                depth = len(dotted.split("."))
-                if problem is None and dotted != "seed" and (depth < 3 or dotted.endswith(".name")):
+                block, _, rest = dotted.partition(".")
+                part, _, name = rest.partition(".")
+                if (
+                    problem is None
+                    and dotted != "seed"
+                    and (not name or rest.startswith("train.objective"))
+                ):
                     problem = (
                         f"{dotted!r} names a whole block; init_from changes single values, "
                         "such as dataset.params.subjects"
                     )
+                elif problem is None and part == "params" and block in specs:
+                    problem = self._parameter_problem(specs[block], name, plain(entry))
                 if problem is not None:
                     self.problems.add(entry.where, problem)
+
+    def _parameter_problem(self, spec: ComponentSpec, name: str, value: Any) -> str | None:
+        """Return what is wrong with one parameter; a path into a value is judged by its name."""
+        outer, _, inner = name.partition(".")
+        for parameter, sentence in self._parameter_problems(spec.kind, spec.name, {outer: value}):
+            if parameter == outer and (not inner or spec.parameter(outer) is None):
+                return sentence
+        return None
 
 
 def _length(node: Node | None) -> int:
