@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from zoo.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
+STAND_INS = {
+    "data": "simulated EEG stands in for recordings (--data-root)",
+    "weights": "pocket weights stand in for a full-size denoiser (--weights-root)",
+}
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -271,7 +275,7 @@ def validate(deep: bool, as_json: bool, **request: Any) -> None:
         f"{recipe.data} data, {recipe.weights} weights"
     )
     for stand_in in recipe.stand_ins:
-        click.echo(f"  {stand_in}")
+        click.echo(f"  {STAND_INS[stand_in]}")
 
 
 @main.command()

@@ -269,7 +269,7 @@ def test_run_prints_figures_and_the_report(
 def test_an_interrupted_run_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     import zoo.engine.run as engine
 
-    def run(recipe: object, **kwargs: object) -> None:
+    def run(*_args: object, **_kwargs: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(engine, "run", run)
