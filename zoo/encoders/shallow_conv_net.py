@@ -25,7 +25,7 @@ from zoo.encoders._shape import require_shape
     license="BSD-3-Clause",
     tokens=(1, "embed_dim"),
     tiny={"embed_dim": 8, "n_filters": 4},
-    train={"epochs": 40, "batch_size": 64, "lr": 2e-3, "weight_decay": 0.01},
+    train={"epochs": 20, "batch_size": 64, "lr": 3e-3, "weight_decay": 0.01},
 )
 class ShallowConvNet(nn.Module):
     """ShallowFBCSPNet with a linear embedding in place of its classification layer.
