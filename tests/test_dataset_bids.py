@@ -257,5 +257,5 @@ def test_real_recordings(data_root):
     # the N170: faces and houses differ at TP9 and TP10 between 0.13 and 0.23 s
     face, house = (trials.eeg[trials.table.label == k].mean(axis=0) for k in (0, 1))
     assert np.abs((face - house)[[0, 3], 33:59]).max() > 1
-    for promise in battery.CHECKS:
-        promise(dataset, root)
+    battery.images_are_pictures(dataset, root)
+    battery.root_stays_as_it_was(dataset, root)
