@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import traceback
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ class Registry:
         Entry-point group of plug-ins.
     supplied : mapping, optional
         Constructor parameters that the engine supplies, each with the words that explain it.
+    facts : collection of str, optional
+        Keywords that the mark may have; None allows any.
     family : dict, optional
         The registries of the other kinds; this one adds itself under `kind`. Used to say
         "'lora' is a conditioner, not an encoder".
@@ -59,6 +61,7 @@ class Registry:
         group: str,
         *,
         supplied: Mapping[str, str] | None = None,
+        facts: Collection[str] | None = None,
         family: dict[str, Registry] | None = None,
         distribution: str = "eegzoo",
     ) -> None:
@@ -66,6 +69,7 @@ class Registry:
         self.package = package
         self.group = group
         self.supplied = dict(supplied or {})
+        self.facts = facts
         self.distribution = distribution
         self._family = {} if family is None else family
         self._family[kind] = self
@@ -92,7 +96,8 @@ class Registry:
             Its file cannot be read as a component, or two providers claim the name.
         """
         if name in self._added:
-            return spec_of_class(self.kind, name, self._added[name])
+            added = spec_of_class(self.kind, name, self._added[name])
+            return self._with_known_facts(added, f"{added.path}:{added.line}")
         sources = self._sources()
         if name not in sources:
             name = self._renamed(name)
@@ -216,7 +221,7 @@ class Registry:
                 f"{source.module!r} cannot be found; an entry point names the module that "
                 "defines the class"
             )
-        return read_spec(
+        spec = read_spec(
             self.kind,
             source.name,
             module=source.module,
@@ -224,6 +229,18 @@ class Registry:
             shown=source.shown,
             class_name=source.class_name,
         )
+        return self._with_known_facts(spec, f"{source.shown}:{spec.line}")
+
+    def _with_known_facts(self, spec: ComponentSpec, where: str) -> ComponentSpec:
+        """Return `spec`; refuse a mistyped keyword of the mark, which would silently do nothing."""
+        unknown = [] if self.facts is None else [f for f in spec.meta if f not in self.facts]
+        if unknown:
+            raise BrokenComponent(
+                f"{where} @component has no keyword {unknown[0]!r}. "
+                f"{did_you_mean(unknown[0], self.facts or ())}"
+                f"For {article(self.kind)} it takes: {', '.join(sorted(self.facts or ()))}"
+            )
+        return spec
 
     def _renamed(self, name: str) -> str:
         """Return the present name of a component that was once called `name`, with a warning."""

@@ -318,6 +318,26 @@ def test_syntax_error(zoo: Zoo) -> None:
     assert zoo.encoders.names() == ["mine"]
 
 
+def test_a_mistyped_keyword_of_the_mark(zoo: Zoo) -> None:
+    zoo.encoders.facts = ("license", "paper", "tiny", "tokens")
+    zoo.write("good.py", GOOD)
+    assert zoo.encoders.spec("good").meta["license"] == "MIT"
+    zoo.write("good.py", GOOD.replace("license=", "licence="))
+    text = (
+        "@component has no keyword 'licence'. Did you mean 'license'? "
+        "For an encoder it takes: license, paper, tiny, tokens"
+    )
+    assert message(lambda: zoo.encoders.spec("good"), BrokenComponent) == (
+        f"{zoo.package}/encoders/good.py:10 {text}"
+    )
+
+    @component("encoder", licence="MIT")
+    class Mine: ...
+
+    zoo.encoders.add("mine", Mine)
+    assert message(lambda: zoo.encoders.spec("mine"), BrokenComponent).endswith(text)
+
+
 def test_no_mark_and_two_marks(zoo: Zoo) -> None:
     where = f"{zoo.package}/encoders/mine.py"
     two = "".join(f'@component("encoder")\nclass {c}: ...\n' for c in "AB")

@@ -202,7 +202,8 @@ def status_text(facts: dict[str, Any]) -> str:
     for e in facts["entries"]:
         days = max(0.0, now - e["last_used"]) / 86400
         used = f"{days:.0f} days ago" if days >= 1.5 else f"{days * 24:.1f} hours ago"
-        table.append((e["stage"], e["label"], f"{e['size'] / 1e6:.1f}", used))
+        what = e["label"].removeprefix(f"{e['stage']} ")
+        table.append((e["stage"], what, f"{e['size'] / 1e6:.1f}", used))
     total = sum(e["size"] for e in facts["entries"]) / 1e6
     lines = [f"{facts['store']}: {len(facts['entries'])} finished stages, {total:.1f} MB"]
     if "pruned" in facts:
@@ -224,9 +225,9 @@ def _columns(rows: list[tuple[str, ...]]) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, tuple | list):
-        return ", ".join(map(_value, value))
+        return ", ".join(map(_value, value)) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{k}={_value(v)}" for k, v in value.items())
+        return "{" + ", ".join(f"{k}: {_value(v)}" for k, v in value.items()) + "}"
     return str(value)
 
 

@@ -9,6 +9,8 @@ from registry.static import marks
 #: Kind (singular, as in code) -> its registry.
 REGISTRIES: dict[str, Registry] = {}
 
+#: Keywords that the mark of every component may have; each kind adds its own.
+_FACTS = ("paper", "license", "renamed_from", "tiny", "train", "extras")
 _TOKENS = {"n_tokens": "number of tokens", "embed_dim": "token width"}
 
 ENCODERS = Registry(
@@ -23,6 +25,7 @@ ENCODERS = Registry(
         "ch_names": "channel names",
         "ch_pos": "channel positions in metres",
     },
+    facts=(*_FACTS, "tokens", "limits", "uses_subject", "input_scale", "pretrained"),
     family=REGISTRIES,
 )
 OBJECTIVES = Registry(
@@ -30,6 +33,7 @@ OBJECTIVES = Registry(
     "zoo.objectives",
     "zoo.objectives",
     supplied={**_TOKENS, "n_outputs": "number of classes"},
+    facts=(*_FACTS, "target"),
     family=REGISTRIES,
 )
 CONDITIONERS = Registry(
@@ -37,11 +41,30 @@ CONDITIONERS = Registry(
     "zoo.conditioners",
     "zoo.conditioners",
     supplied={**_TOKENS, "pipeline": "PipelineInfo of the denoiser"},
+    facts=(*_FACTS, "provides", "training", "adds"),
     family=REGISTRIES,
 )
-PIPELINES = Registry("pipeline", "zoo.pipelines", "zoo.pipelines", family=REGISTRIES)
-DATASETS = Registry("dataset", "zoo.datasets", "zoo.datasets", family=REGISTRIES)
-METRICS = Registry("metric", "zoo.metrics", "zoo.metrics", family=REGISTRIES)
+PIPELINES = Registry(
+    "pipeline",
+    "zoo.pipelines",
+    "zoo.pipelines",
+    facts=(*_FACTS, "accepts", "widths", "schedulers"),
+    family=REGISTRIES,
+)
+DATASETS = Registry(
+    "dataset",
+    "zoo.datasets",
+    "zoo.datasets",
+    facts=(*_FACTS, "leakage", "needs_root", "per_subject", "judge", "image_known"),
+    family=REGISTRIES,
+)
+METRICS = Registry(
+    "metric",
+    "zoo.metrics",
+    "zoo.metrics",
+    facts=(*_FACTS, "needs", "level", "higher_is_better", "min_n"),
+    family=REGISTRIES,
+)
 
 
 def registry_of(kind: str) -> Registry:
