@@ -51,7 +51,7 @@ def write(folder, entries, **changes):
         "scale": "pocket",
         "data": "simulated",
         "weights": "pocket",
-        "stand_ins": ["data: pocket for eeg_imagenet40", "weights: pocket for sd-1.5"],
+        "stand_ins": ["data", "weights"],
         "cells": entries,
         "contribution": {},
     } | changes
@@ -149,7 +149,7 @@ def test_figures_stand_with_interval_n_split_and_selection(run_folder):
 def test_what_a_reader_must_know_stands_first(run_folder):
     text = page(run_folder).text
     assert text.index(LEAKAGE) < text.index("At a glance") < text.index("0.900")
-    assert "Stand-ins here: data: pocket for eeg_imagenet40; weights: pocket for sd-1.5" in text
+    assert "The EEG is simulated. Stand-ins are used for: data, weights." in text
     assert text.count(LEAKAGE) == 1
     assert "+0.500 [+0.400, +0.550] in image class accuracy (real minus shuffled; n = 30" in text
     assert "321 s" in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import recall_score
 
 from registry import component
 from zoo.contracts import MetricInputs, MetricResult
@@ -41,7 +41,8 @@ class BalancedAccuracy:
             inputs,
             np.stack([shown * hits[:, None], shown], axis=1),  # (N, 2, classes)
             definition,
-            value=balanced_accuracy_score(inputs.label, predicted),
+            # scikit-learn's balanced_accuracy_score, which warns where other classes are named.
+            value=recall_score(inputs.label, predicted, labels=classes, average="macro"),
             chance=1 / len(inputs.trained_classes),
             statistic=_mean_recall,
             per_sample=hits * len(hits) / (len(classes) * counts[index]),

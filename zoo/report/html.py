@@ -14,17 +14,9 @@ from zoo.report import plots, tables
 from zoo.report.strip import SHOWN, strip
 
 #: With more cells than this, curves and pictures stay in their folders.
-DETAILED = 24
-#: With more cells than this, each is behind a fold.
+DETAILED = 12
+#: With more cells than this, definitions are behind a fold.
 OPEN = 2
-
-MEANINGS = {
-    "simulated": "The EEG is simulated.",
-    "real": "The EEG was recorded.",
-    "pocket": "Stand-ins for the data and for the denoiser's weights.",
-    "mixed": "A stand-in for the data or for the denoiser's weights.",
-    "full": "No stand-ins.",
-}
 
 
 def render(folder: Path) -> str:
@@ -44,7 +36,6 @@ def render(folder: Path) -> str:
     template = _environment().get_template("report.html.j2")
     return template.render(
         results=results,
-        meanings=MEANINGS,
         notes=shared,
         cells=[_cell(folder, group, results, shared, len(groups)) for group in groups],
         summary=tables.over_cells(entries),
