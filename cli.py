@@ -380,15 +380,19 @@ def report(run_folder: Path) -> None:
 @click.option("--check", is_flag=True, help="Write nothing; exit 2 if a page is out of date.")
 @click.option("--to", type=FOLDER, help="Folder of the pages [default: docs/components].")
 def docs(check: bool, to: Path | None) -> None:
-    """Write the tables of components in docs/components from the registry."""
-    from zoo.component_docs import check_pages, write_pages
+    """Write docs/components from the registry, and the README's file tree from the files."""
+    from zoo.component_docs import check_pages, check_readme_tree, write_pages, write_readme_tree
 
     if check:
         check_pages(to)
-        click.echo("docs/components is up to date")
+        if to is None:
+            check_readme_tree()
+        click.echo("docs/components and the README's file tree are up to date")
     else:
         for path in write_pages(to):
             click.echo(f"wrote {path}")
+        if to is None:
+            write_readme_tree()
 
 
 if __name__ == "__main__":

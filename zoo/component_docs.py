@@ -1,4 +1,4 @@
-"""The pages docs/components/*.md, written from the registry so that they cannot go stale."""
+"""The pages docs/components/*.md, written from the registry, and the README's file tree."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from registry import ComponentSpec, Registry, UserError
+from zoo.readme_tree import with_tree
 from zoo.registries import REGISTRIES
 
 #: Facts with a line of their own; the others are listed below them.
@@ -31,6 +32,20 @@ def write_pages(folder: Path | None = None) -> list[Path]:
     return written
 
 
+def write_readme_tree() -> None:
+    """Write the README's file tree anew."""
+    readme = _checkout() / "README.md"
+    readme.write_text(with_tree(readme.read_text("utf-8"), _checkout()), "utf-8")
+
+
+def check_readme_tree() -> None:
+    """Raise UserError if the README's file tree is not that of the files."""
+    readme = _checkout() / "README.md"
+    text = readme.read_text("utf-8")
+    if text != with_tree(text, _checkout()):
+        raise UserError(f"the file tree in {readme} is out of date. Run `zoo docs`")
+
+
 def check_pages(folder: Path | None = None) -> None:
     """Raise UserError if a page differs from what `write_pages` would write."""
     folder = folder or _default_folder()
@@ -47,10 +62,14 @@ def check_pages(folder: Path | None = None) -> None:
 
 
 def _default_folder() -> Path:
+    return _checkout() / "docs" / "components"
+
+
+def _checkout() -> Path:
     checkout = Path(__file__).resolve().parent.parent
     if not (checkout / "pyproject.toml").is_file():
         raise UserError("zoo docs works in a checkout; name a folder with --to")
-    return checkout / "docs" / "components"
+    return checkout
 
 
 def _pages() -> dict[str, str]:
