@@ -40,6 +40,16 @@ def check_objective(component: str | type, **params: Any) -> None:
     _check("objective", component, params)
 
 
+def check_conditioner(component: str | type, **params: Any) -> None:
+    """Check a conditioner on a tiny Stable Diffusion; see `check_encoder`."""
+    _check("conditioner", component, params)
+
+
+def check_pipeline(component: str | type, **params: Any) -> None:
+    """Check a pipeline on tiny Stable Diffusion weights; see `check_encoder`."""
+    _check("pipeline", component, params)
+
+
 def promises(kind: str) -> list[tuple[str, Callable[[], None]]]:
     """Return (id, check) of every registered component of a kind and every check for it.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 WORDS = ("<pad>", "<bos>", "<unk>", "<eos>", "a", "photo", "of", "red", "blue", "cat", "dog")
 
@@ -97,7 +101,15 @@ def write_tiny_stable_diffusion(
     return Path(folder)
 
 
-def _tokenizer(n_tokens: int):
+@cache
+def shared_tiny_stable_diffusion() -> Path:
+    """Return one such folder for the whole process; it goes when the process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="tiny-stable-diffusion-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return write_tiny_stable_diffusion(folder)
+
+
+def _tokenizer(n_tokens: int) -> Any:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
