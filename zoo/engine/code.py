@@ -15,14 +15,17 @@ from pathlib import Path
 from registry.errors import ComponentError
 from registry.spec import ComponentSpec
 
-#: Top-level packages whose sources are read module by module.
-OWN = ("registry", "zoo")
+#: Our top-level package, whose sources are read module by module.
+OWN = ("zoo",)
 
-#: First-party modules that cannot change a result: the front door and the progress bars.
-NOT_IN_KEYS = frozenset({"zoo", "zoo.progress"})
+#: First-party modules that cannot change a result: the front door, the progress bars, and the
+#: registry, which only finds components (those it finds are in the key themselves).
+NOT_IN_KEYS = frozenset({"zoo", "zoo.progress", "zoo.registries"})
 
 #: Third-party packages that cannot change a result; every other import is in the key.
-NOT_COMPUTE = frozenset({"click", "filelock", "jinja2", "matplotlib", "platformdirs", "tqdm"})
+NOT_COMPUTE = frozenset(
+    {"click", "filelock", "jinja2", "matplotlib", "platformdirs", "registry", "tqdm"}
+)
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow"}
 
