@@ -105,6 +105,7 @@ def _origins(recipe: Recipe) -> dict[str, str]:
         for cell in recipe.cells
         for kind in ("dataset", "encoder", "conditioner", "pipeline")
     }
+    used |= {("objective", cell.encoder.train["objective"]["name"]) for cell in recipe.cells}
     used |= {("metric", metric.name) for cell in recipe.cells for metric in cell.metrics}
     return {f"{kind} {name}": REGISTRIES[kind].origin(name) for kind, name in sorted(used)}
 
