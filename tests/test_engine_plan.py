@@ -79,6 +79,8 @@ def test_cells_share_what_they_have_in_common() -> None:
     assert facts["stages"]["condition"] == 4  # two, each with its class_label twin
     assert facts["stages"]["generate"] == 9
     assert facts["unshared"] > facts["distinct"]
+    labels = {node["label"] for node in facts["nodes"]}
+    assert {"encode toy_encoder · seed 0", "condition toy_conditioner · seed 0 [b]"} <= labels
 
 
 def test_nodes_come_depth_first() -> None:

@@ -40,7 +40,24 @@ def plan(recipe: Recipe, roots: Roots, store: Store) -> Plan:
     builder = _Builder(sources)
     cells = tuple(builder.cell(cell) for cell in recipe.cells)
     states = {key: store.state(key) for key in builder.nodes}
-    return Plan(recipe.name, builder.nodes, cells, states)
+    return _with_cells_named(Plan(recipe.name, builder.nodes, cells, states))
+
+
+def _with_cells_named(plan: Plan) -> Plan:
+    """Add a cell's id to the labels of the nodes that it alone needs."""
+    if len(plan.cells) == 1:
+        return plan
+    users: dict[str, list[str]] = {key: [] for key in plan.nodes}
+    for cell in plan.cells:
+        for key in plan.needs(cell):
+            users[key].append(cell.cell.id)
+    named = {
+        key: replace(node, label=f"{node.label} [{users[key][0]}]")
+        if len(users[key]) == 1
+        else node
+        for key, node in plan.nodes.items()
+    }
+    return replace(plan, nodes=named)
 
 
 def _once(method: Callable[..., str]) -> Callable[..., str]:
@@ -68,10 +85,8 @@ class _Builder:
         self.sources = sources
         self.answers: dict[tuple[Any, ...], tuple[str, Cell]] = {}
         self.nodes: dict[str, Node] = {}
-        self.within = ""
 
     def cell(self, cell: Cell) -> CellPlan:
-        self.within = "" if cell.id == "cell" else f" [{cell.id}]"
         prepare, select, encode = self.prepare(cell), self.select(cell), self.encode(cell)
         steps = [None, *cell.conditioner.train.get("snapshots", [])]
         variants = tuple(
@@ -249,8 +264,7 @@ class _Builder:
         code = code_of(modules or [f"{STAGES}.{stage}"], components)
         key = node_key(stage, params, inputs, code)
         if key not in self.nodes:
-            full = f"{stage} {label}{self.within}"
-            self.nodes[key] = Node(key, stage, full, params, dict(inputs), code)
+            self.nodes[key] = Node(key, stage, f"{stage} {label}", params, dict(inputs), code)
         return key
 
 
