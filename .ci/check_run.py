@@ -15,7 +15,9 @@ def main(run: Path) -> int:
     """Print each promised figure beside its bound; return 1 if one is missed."""
     cells = json.loads((run / "results.json").read_text())["cells"]
     figures = {
-        (cell["control"], name): figure for cell in cells for name, figure in cell["metrics"].items()
+        (cell["control"], name): figure
+        for cell in cells
+        for name, figure in cell["metrics"].items()
     }
     missed = 0
     for (control, name), least in PROMISED.items():

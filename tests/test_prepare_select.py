@@ -164,7 +164,9 @@ def test_samples_that_are_not_numbers_are_refused():
     trials = Pocket(n_classes=2, images_per_class=6, subjects=[1]).load()
     eeg = trials.eeg.copy()
     eeg[4, 0, 3] = np.nan
-    with pytest.raises(DataError, match=r"1 of 12 trials hold samples .* \(the first is s1_r1_0004\)"):
+    with pytest.raises(
+        DataError, match=r"1 of 12 trials hold samples .* \(the first is s1_r1_0004\)"
+    ):
         prepare.check_trials(replace(trials, eeg=eeg), "pocket")
 
 
