@@ -156,15 +156,39 @@ def test_width_of_another_text_encoder_is_refused(pipeline):
 # ---- the shared front
 
 
+def shapes_of(projection: Projection) -> dict[str, tuple[int, ...]]:
+    return {n: tuple(p.shape) for n, p in projection.named_parameters() if n != "offset"}
+
+
 def test_projection_has_the_layers_of_its_shape():
     neutral = torch.randn(6, 16)
-    one = Projection(1, 5, neutral)
-    assert one.features.weight.shape == (6 * 16, 5)
-    assert one.across is None
-    same, other = Projection(6, 5, neutral), Projection(9, 5, neutral)
-    assert same.features.weight.shape == other.features.weight.shape == (16, 5)
-    assert same.across is None
-    assert other.across.weight.shape == (6, 9)
+    joint = {"joint.1.weight": (6 * 16, 64)}
+    assert shapes_of(Projection(1, 5, neutral)) == {"features.weight": (6 * 16, 5)}
+    assert shapes_of(Projection(6, 5, neutral)) == {
+        "features.weight": (16, 5), "joint.0.weight": (64, 6 * 5), **joint,
+    }  # fmt: skip
+    assert shapes_of(Projection(9, 5, neutral)) == {
+        "features.weight": (16, 5), "across.weight": (6, 9), "joint.0.weight": (64, 9 * 5), **joint,
+    }  # fmt: skip
+
+
+def test_what_tokens_say_together_reaches_every_token():
+    """No token names the class, two of them do: a map of each token alone cannot pass it on."""
+    torch.manual_seed(0)
+    sign = torch.randint(0, 2, (400, 1)) * 2.0 - 1
+    noise = 3 * torch.randn(400, 5)
+    tokens = torch.stack([sign + noise, sign - noise, torch.randn(400, 5)], dim=1)
+    tokens = torch.cat([tokens, tokens.flip(1)], dim=1)
+    projection = Projection(6, 5, torch.zeros(6, 4) + torch.randn(1, 4))
+    projection.set_statistics(tokens.mean(0), tokens.std(0))
+    optimiser = torch.optim.Adam(projection.parameters(), lr=1e-2)
+    for _ in range(200):
+        error = (projection(tokens[:300]) - sign[:300, None]).square().mean()
+        optimiser.zero_grad()
+        error.backward()
+        optimiser.step()
+    right = projection(tokens[300:]).sign() == sign[300:, None]
+    assert right.float().mean((0, 2)).min() > 0.9
 
 
 def test_scale_of_the_tokens_does_not_matter():

@@ -12,14 +12,20 @@ from torch import Tensor, nn
 INITIAL_SPREAD = 0.3
 #: A feature that varies less than this share of the average one is not blown up to unit variance.
 LEAST_STD = 1e-2
+#: Numbers through which all tokens together reach all of the denoiser's tokens.
+JOINT_RANK = 64
 
 
 class Projection(nn.Module):
     """Tokens (B, L, D) to (B, M, width).
 
-    One token: ``Linear(D, M * width)``. Several: ``Linear(D, width)`` on each, then
-    ``Linear(L, M)`` across them where L differs from M. An offset (M, width) is added that starts
-    at `neutral_Mw`: an untrained conditioner says "a photo of a" and the EEG only has to change it.
+    One token: ``Linear(D, M * width)``. Several: each in its place, ``Linear(D, width)`` and then
+    ``Linear(L, M)`` where L differs from M, plus what they say together, ``Linear(L * D, 64)`` and
+    ``Linear(64, M * width)``. Encoders are trained with a head on all tokens at once, and no single
+    one need say much: the first term alone loses a third of what such a head decodes.
+
+    An offset (M, width) is added that starts at `neutral_Mw`: an untrained conditioner says "a
+    photo of a" and the EEG only has to change it.
 
     Parameters
     ----------
@@ -36,15 +42,17 @@ class Projection(nn.Module):
         self.max_tokens, self.width = max_tokens, width
         self.register_buffer("token_mean", torch.zeros(n_tokens, embed_dim))
         self.register_buffer("token_std", torch.ones(n_tokens, embed_dim))
-        spread = INITIAL_SPREAD * neutral_Mw.std().item()
-        out = max_tokens * width if n_tokens == 1 else width
-        self.features = nn.Linear(embed_dim, out, bias=False)
-        nn.init.normal_(self.features.weight, std=spread * embed_dim**-0.5)
-        self.across: nn.Linear | None = None
-        if n_tokens not in (1, max_tokens):
-            self.across = nn.Linear(n_tokens, max_tokens, bias=False)
-            nn.init.normal_(self.across.weight, std=n_tokens**-0.5)
         self.offset = nn.Parameter(neutral_Mw.clone())
+        spread = INITIAL_SPREAD * neutral_Mw.std().item()
+        everything = max_tokens * width
+        if n_tokens == 1:
+            self.features = _linear(embed_dim, everything, spread)
+            return
+        self.features = _linear(embed_dim, width, spread)
+        self.across = _linear(n_tokens, max_tokens) if n_tokens != max_tokens else nn.Identity()
+        self.joint = nn.Sequential(
+            _linear(n_tokens * embed_dim, JOINT_RANK), _linear(JOINT_RANK, everything, spread)
+        )
 
     @torch.no_grad()
     def set_statistics(self, mean_LD: Tensor, std_LD: Tensor) -> None:
@@ -64,9 +72,16 @@ class Projection(nn.Module):
         if tokens_BLD.shape[1:] != self.token_mean.shape:
             built, got = tuple(self.token_mean.shape), tuple(tokens_BLD.shape[1:])
             raise ValueError(f"the conditioner was built for tokens {built}, got {got}")
-        features = self.features((tokens_BLD - self.token_mean) / self.token_std)
+        tokens_BLD = (tokens_BLD - self.token_mean) / self.token_std
+        shape = (-1, self.max_tokens, self.width)
         if self.n_tokens == 1:
-            features = features.view(-1, self.max_tokens, self.width)
-        elif self.across is not None:
-            features = self.across(features.transpose(1, 2)).transpose(1, 2)
-        return features + self.offset
+            return self.features(tokens_BLD).view(shape) + self.offset
+        in_place = self.across(self.features(tokens_BLD).transpose(1, 2)).transpose(1, 2)
+        return in_place + self.joint(tokens_BLD.flatten(1)).view(shape) + self.offset
+
+
+def _linear(inputs: int, outputs: int, spread: float = 1.0) -> nn.Linear:
+    """Return a linear map that makes numbers of deviation `spread` of standard normal ones."""
+    layer = nn.Linear(inputs, outputs, bias=False)
+    nn.init.normal_(layer.weight, std=spread * inputs**-0.5)
+    return layer
