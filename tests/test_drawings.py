@@ -58,11 +58,11 @@ def test_every_class_stands_on_every_background(factors):
 def test_the_background_alone_does_not_give_the_class_away(factors):
     """The picture's rim, where objects seldom reach, predicts the class hardly above chance."""
     rims = []
-    for f in factors:
+    for f in factors[:500]:
         picture = draw(f).astype(float) / 255
         rims.append(np.concatenate([picture[:, 0].ravel(), picture[:, -1].ravel()]))
-    rims, labels = np.stack(rims), np.array([f.class_index for f in factors])
-    train, test = np.arange(1000) < 700, np.arange(1000) >= 700
+    rims, labels = np.stack(rims), np.array([f.class_index for f in factors[:500]])
+    train, test = np.arange(500) < 300, np.arange(500) >= 300
     means = np.stack([rims[train & (labels == k)].mean(0) for k in range(10)])
     guesses = ((rims[test][:, None] - means) ** 2).sum(2).argmin(1)
     assert (guesses == labels[test]).mean() < 0.25
