@@ -137,3 +137,18 @@ def test_what_is_written_reads_back() -> None:
 def test_repeated_objects_are_written_without_aliases() -> None:
     shared = [1, 2]
     assert read(dump({"a": shared, "b": shared})) == {"a": [1, 2], "b": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: " + "[" * 3000 + "]" * 3000,
+        "a: " + "{a: " * 400 + "1" + "}" * 400,
+        "\n".join(" " * depth + "a:" for depth in range(300)),
+        "a: " + "[" * 3000,
+    ],
+    ids=["lists", "mappings", "indented", "unclosed"],
+)
+def test_nesting_that_no_recipe_has_is_one_clear_line(text: str) -> None:
+    (line,) = refused(text)
+    assert line.endswith("not valid YAML: nested deeper than 40 levels")

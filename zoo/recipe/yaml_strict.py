@@ -18,6 +18,8 @@ from zoo.recipe.nodes import Node, Scalar
 
 _NULL, _BOOL = "tag:yaml.org,2002:null", "tag:yaml.org,2002:bool"
 _INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+#: No recipe nests deeper; composing recurses, and text may be anything.
+_DEEPEST = 40
 
 #: Plain scalars that are not text (YAML 1.2 core schema), and how they may begin.
 _SCALARS = (
@@ -40,9 +42,14 @@ class _Loader(yaml.SafeLoader):
         super().__init__(text)
         self.where = where
         self.problems = problems
+        self.depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
+        if self.depth > _DEEPEST:
+            raise yaml.MarkedYAMLError(
+                problem=f"nested deeper than {_DEEPEST} levels", problem_mark=event.start_mark
+            )
         if isinstance(event, yaml.AliasEvent):
             self.report(event.start_mark, f"alias *{event.anchor}: write the value out again")
             self.get_event()  # type: ignore[no-untyped-call]
@@ -56,7 +63,9 @@ class _Loader(yaml.SafeLoader):
             self.report(event.start_mark, f"tag {tag}: tags are not allowed; quote text")
             event.tag = None
             event.implicit = (True, True) if isinstance(event, yaml.ScalarEvent) else True
+        self.depth += 1
         node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
         return node
 
     def report(self, mark: Any, message: str) -> None:
