@@ -54,10 +54,7 @@ def parameter_problems(
             takes = f"It takes: {', '.join(own)}" if own else "It takes none"
             text = f"{who} has no parameter {name!r}. {did_you_mean(name, own)}{takes}"
         elif check_types and not fits(value, parameter.annotation):
-            text = (
-                f"{who} parameter {name!r} must be {parameter.annotation}, "
-                f"got {value!r} ({type(value).__name__})"
-            )
+            text = f"{who} parameter {name!r} {_misfit(value, parameter.annotation)}"
         else:
             continue
         problems.append(ParameterProblem(text, name))
@@ -68,6 +65,33 @@ def parameter_problems(
                 ParameterProblem(f"{who} needs {parameter.name!r}{reason}", parameter.name)
             )
     return problems
+
+
+def _misfit(value: Any, annotation: str) -> str:
+    """Say what would fit; where words are asked for, list them and suggest the nearest."""
+    members = _members(ast.parse(annotation, mode="eval").body)
+    words = [word for member in members for word in _words(member)]
+    if words and isinstance(value, str):
+        others = [ast.unparse(member) for member in members if not _words(member)]
+        others = [f"a {o.partition('[')[0].lower()}" for o in others if o != "None"]
+        takes = ", ".join([*words, *others])
+        return f"is {value!r}. {did_you_mean(value, words)}It takes: {takes}"
+    return f"must be {annotation}, got {value!r} ({type(value).__name__})"
+
+
+def _members(node: ast.expr) -> list[ast.expr]:
+    """Return the members of ``A | B``; of anything else itself."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _members(node.left) + _members(node.right)
+    return [node]
+
+
+def _words(node: ast.expr) -> list[str]:
+    """Return the texts that a ``Literal`` allows; of anything else none."""
+    if not (isinstance(node, ast.Subscript) and _name(node.value) == "Literal"):
+        return []
+    options = [ast.literal_eval(e) for e in _elements(node.slice)]
+    return [option for option in options if isinstance(option, str)]
 
 
 def _reason(parameter: Parameter, needed: Mapping[str, str]) -> str:

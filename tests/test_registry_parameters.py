@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import pytest
 
@@ -97,6 +98,27 @@ def test_a_component_without_parameters_says_so() -> None:
 def test_fits(annotation: str, good: list[Any], bad: list[Any]) -> None:
     assert [value for value in good if not fits(value, annotation)] == []
     assert [value for value in bad if fits(value, annotation)] == []
+
+
+def test_a_mistyped_word_gets_a_suggestion() -> None:
+    class Part:
+        def __init__(
+            self,
+            *,
+            opens: Literal["none", "attn2"] = "none",
+            split: Literal["single", "all"] | Mapping[str, Any] | None = "single",
+        ) -> None: ...
+
+    registry = Registry("conditioner", "no_such_package", "no.such")
+    registry.add("part", Part)
+    assert registry.check_parameters("part", {"opens": "atn2", "split": "singel"}) == [
+        "conditioner 'part' parameter 'opens' is 'atn2'. Did you mean 'attn2'? "
+        "It takes: none, attn2",
+        "conditioner 'part' parameter 'split' is 'singel'. Did you mean 'single'? "
+        "It takes: single, all, a mapping",
+    ]
+    (sentence,) = registry.check_parameters("part", {"opens": 3})
+    assert sentence.endswith("must be Literal['none', 'attn2'], got 3 (int)")
 
 
 def test_numpydoc_is_read() -> None:

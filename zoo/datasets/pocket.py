@@ -92,7 +92,7 @@ class Pocket:
         resample: float | None = None,
         normalise: Literal["channel", "trial", "none"] = "channel",
         subjects: Sequence[int] | None = None,
-        split: str | Mapping[str, Any] = "single",
+        split: Literal["single", "all"] | Mapping[str, Any] = "single",
         limit: int | None = None,
         shuffle_labels: bool = False,
         n_classes: int = 10,
