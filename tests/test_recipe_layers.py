@@ -320,3 +320,27 @@ def test_nothing_in_the_environment_changes_a_recipe(
     for name in ("ZOO_DATA_ROOT", "ZOO_WEIGHTS_ROOT", "ZOO_SCALE", "ZOO_SEED"):
         monkeypatch.setenv(name, "/elsewhere")
     assert load_recipe("r.yaml").cells == before
+
+
+@pytest.mark.parametrize("for_run", [False, True])
+def test_weights_of_an_unknown_name_are_a_mistake_of_the_recipe(desk: Desk, for_run: bool) -> None:
+    text = SMALL.replace("weights: pocket", "weights: pockt")
+    (found,) = desk.errors(text, for_run=for_run)
+    assert found.startswith(
+        "r.yaml:9 pipeline.params.weights: unknown weights 'pockt'. Did you mean 'pocket'? "
+    )
+
+
+def test_weights_in_a_folder_of_the_users_may_have_any_name(desk: Desk) -> None:
+    text = SMALL.replace("weights: pocket", "weights: ours")
+    (desk.folder / "w").mkdir()
+    assert desk.load(text, weights_root=desk.folder / "w").weights == "ours"
+    (found,) = desk.errors(text, weights_root=desk.folder / "w", for_run=True)
+    assert found.startswith("r.yaml:9 pipeline.params.weights: weights 'ours': there is no ")
+
+
+def test_known_weights_are_asked_for_by_a_run_only(desk: Desk) -> None:
+    text = SMALL.replace("weights: pocket", "weights: sd-1.5")
+    assert desk.load(text).weights == "sd-1.5"
+    (found,) = desk.errors(text, for_run=True)
+    assert "hf download" in found

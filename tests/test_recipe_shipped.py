@@ -124,7 +124,7 @@ def test_n170_is_six_folds_on_real_recordings() -> None:
     recipe = load_recipe("n170")
     splits = [cell.coords["dataset.params.split"] for cell in recipe.cells]
     assert [split["test"] for split in splits] == [[str(run)] for run in range(1, 7)]
-    assert all(set(split["test"]).isdisjoint(split["val"]) for split in splits)
+    assert all(set(split["test"]).isdisjoint(split.get("val", [])) for split in splits)
     assert (recipe.scale, recipe.data, recipe.stand_ins) == ("mixed", "real", ("weights",))
     with pytest.raises(RecipeError, match="name their folder with --data-root"):
         load_recipe("n170", for_run=True)

@@ -69,6 +69,10 @@ class Problems:
         """Note one problem."""
         self._found[where, message.strip()] = None
 
+    def at(self, where: Where) -> bool:
+        """Say whether something is wrong at a place already."""
+        return any(place == where for place, _ in self._found)
+
     def raise_if_any(self) -> None:
         """Raise `RecipeError` with everything found so far.
 

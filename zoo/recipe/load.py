@@ -26,7 +26,7 @@ from zoo.recipe.overrides import Assignments, parse_overrides, path_problem
 from zoo.recipe.resolve import Resolver
 from zoo.recipe.resolved import resolved
 from zoo.recipe.schema import CELL_KEYS, FILE_KEYS
-from zoo.recipe.stand_ins import forbid, require_data, stamps
+from zoo.recipe.stand_ins import forbid, require_data, require_weights, stamps
 from zoo.recipe.yaml_strict import parse
 
 STAND_INS = ("data", "weights")
@@ -88,8 +88,10 @@ def load_recipe(
     trees = [variant.tree for variant in variants]
     if scale == "full":
         forbid(trees, data_root, weights_root, problems)
-    elif for_run:
-        require_data(trees, data_root, problems)
+    else:
+        require_weights(trees, weights_root, problems, for_run=for_run)
+        if for_run:
+            require_data(trees, data_root, problems)
     problems.raise_if_any()
 
     head = plain(variants[0].tree)

@@ -14,6 +14,7 @@ from zoo.registries import DATASETS, PIPELINES
 
 #: The weights that ship; they count as a stand-in wherever they are named.
 POCKET = "pocket"
+_WEIGHTS = ("pipeline", "params", "weights")
 
 
 def stamps(cells: Sequence[Cell]) -> dict[str, Any]:
@@ -46,6 +47,20 @@ def require_data(trees: Sequence[Node], data_root: Path | None, problems: Proble
             )
 
 
+def require_weights(
+    trees: Sequence[Node], weights_root: Path | None, problems: Problems, *, for_run: bool
+) -> None:
+    """Note weights that cannot be there; for a run also those that have to be fetched first."""
+    from zoo.pipelines._weights import NAMED
+
+    for tree in trees:
+        weights = _weights_named(tree)
+        unknown = weights_root is None and weights not in NAMED
+        judged = problems.at(tree.locate(_WEIGHTS))
+        if isinstance(weights, str) and (for_run or unknown) and not judged:
+            _note_missing(tree, weights, weights_root, problems)
+
+
 def forbid(
     trees: Sequence[Node], data_root: Path | None, weights_root: Path | None, problems: Problems
 ) -> None:
@@ -62,29 +77,32 @@ def forbid(
                 f"dataset {dataset.name!r} is simulated, a stand-in that --scale full "
                 "forbids; name a data set of recordings and its folder with --data-root",
             )
-        where = tree.locate(("pipeline", "params", "weights"))
-        for message in _weights_missing(tree, weights_root):
-            problems.add(where, message)
+        weights = _weights_named(tree)
+        if weights == POCKET:
+            problems.add(
+                tree.locate(_WEIGHTS),
+                "weights 'pocket' are a stand-in that --scale full forbids; name real ones, "
+                "for example sd-1.5",
+            )
+        elif isinstance(weights, str):
+            _note_missing(tree, weights, weights_root, problems)
 
 
-def _weights_missing(tree: Node, weights_root: Path | None) -> list[str]:
-    written = tree.at(("pipeline", "params", "weights"))
-    if written is None:
-        spec = _spec(PIPELINES, tree.at(("pipeline", "name")))
-        parameter = None if spec is None else spec.parameter("weights")
-        weights = None if parameter is None else parameter.default
-    else:
-        weights = written.value
-    if weights == POCKET:
-        return [
-            "weights 'pocket' are a stand-in that --scale full forbids; name real ones, "
-            "for example sd-1.5"
-        ]
-    if not isinstance(weights, str):
-        return []
+def _weights_named(tree: Node) -> Any:
+    """Return the weights that the pipeline will load, its own default where none are written."""
+    written = tree.at(_WEIGHTS)
+    if written is not None:
+        return written.value
+    spec = _spec(PIPELINES, tree.at(("pipeline", "name")))
+    parameter = None if spec is None else spec.parameter("weights")
+    return None if parameter is None else parameter.default
+
+
+def _note_missing(tree: Node, weights: str, weights_root: Path | None, problems: Problems) -> None:
     from zoo.pipelines._weights import missing
 
-    return list(missing(weights, weights_root))
+    for message in missing(weights, weights_root):
+        problems.add(tree.locate(_WEIGHTS), message)
 
 
 def _spec(registry: Registry, name: Node | None) -> ComponentSpec | None:
