@@ -326,12 +326,12 @@ def run(as_json: bool, **request: Any) -> None:
         sys.exit(130)
     results = json.loads((result.folder / "results.json").read_text("utf-8"))
     if as_json:
-        failed = [{"node": f.label, "message": f.message} for f in result.failed]
+        failed = [{"node": f.label, "message": f.message} for f in result.failures]
         _print_json({"folder": str(result.folder), "failed": failed, **results})
     else:
         click.echo(results_text(results))
         click.echo(result.folder / "report.html")
-    if result.failed:
+    if result.failures:
         sys.exit(1)
 
 
@@ -369,8 +369,6 @@ def report(run_folder: Path) -> None:
     \b
     zoo report runs/latest
     """
-    if not (run_folder / "results.json").is_file():
-        raise UserError(f"{run_folder} is not a run folder: it has no results.json")
     from zoo.report import write_report
 
     click.echo(write_report(run_folder))

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -196,18 +195,6 @@ def test_an_unknown_recipe() -> None:
     assert result.stderr.startswith("Error: no recipe 'no_such_recipe'. ")
 
 
-@dataclass
-class _Failure:
-    label: str
-    message: str
-
-
-@dataclass
-class _Result:
-    folder: Path
-    failed: tuple[_Failure, ...] = ()
-
-
 RESULTS = {
     "data": "simulated",
     "weights": "pocket",
@@ -241,18 +228,20 @@ def test_results_text() -> None:
     ]
 
 
-@pytest.mark.parametrize(("failed", "code"), [((), 0), ((_Failure("encode x", "NaN"),), 1)])
+@pytest.mark.parametrize(("messages", "code"), [([], 0), (["NaN"], 1)])
 def test_run_prints_figures_and_the_report(
-    failed: tuple[_Failure, ...], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    messages: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import zoo.engine.run as engine
+    from zoo.engine.execute import Failure
 
     (tmp_path / "results.json").write_text(json.dumps(RESULTS))
     asked = {}
 
-    def run(recipe: object, **kwargs: object) -> _Result:
+    def run(recipe: object, **kwargs: object) -> engine.RunResult:
         asked.update(kwargs, recipe=recipe)
-        return _Result(tmp_path, failed)
+        failures = [Failure("encode x", message) for message in messages]
+        return engine.RunResult(tmp_path, ["cell"] * len(failures), failures, ran=1, reused=0)
 
     monkeypatch.setattr(engine, "run", run)
     result = zoo("run", "paper", "--out", str(tmp_path / "o"), "--threads", "2")
@@ -260,9 +249,11 @@ def test_run_prints_figures_and_the_report(
     assert result.stdout.splitlines()[-1] == str(tmp_path / "report.html")
     assert "0.870 to 0.970" in result.stdout
     assert (asked["out"], asked["threads"], asked["device"]) == (tmp_path / "o", 2, "cpu")
-    as_json = json.loads(zoo("run", "paper", "--json").stdout)
+    machine = zoo("run", "paper", "--json")
+    assert machine.exit_code == code, machine.output
+    as_json = json.loads(machine.stdout)
     assert as_json["folder"] == str(tmp_path)
-    assert as_json["failed"] == [{"node": f.label, "message": f.message} for f in failed]
+    assert as_json["failed"] == [{"node": "encode x", "message": m} for m in messages]
     assert as_json["scale"] == "pocket"
 
 
@@ -328,7 +319,9 @@ def test_status_text() -> None:
 def test_report_of_something_else(tmp_path: Path) -> None:
     result = zoo("report", str(tmp_path))
     assert result.exit_code == 2
-    assert result.stderr == f"Error: {tmp_path} is not a run folder: it has no results.json\n"
+    assert result.stderr == (
+        f"Error: {tmp_path} holds no results.json; name a run folder, for example runs/latest\n"
+    )
 
 
 def test_docs_are_written_and_checked(tmp_path: Path) -> None:

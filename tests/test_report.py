@@ -291,5 +291,5 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"holds no results\.json; name a run folder"):
         write_report(tmp_path)
     (tmp_path / "results.json").write_text("{}")
-    with pytest.raises(UserError, match="lists no cells"):
+    with pytest.raises(UserError, match=r"is not a run's results\.json"):
         write_report(tmp_path)

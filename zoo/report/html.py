@@ -138,8 +138,8 @@ def _results(folder: Path) -> dict[str, Any]:
             f"{folder} holds no results.json; name a run folder, for example runs/latest"
         )
     results = _json(path)
-    if not isinstance(results, dict) or not results.get("cells"):
-        raise UserError(f"{path} lists no cells; it is no run's results.json")
+    if not isinstance(results, dict) or results.get("schema") != 1 or not results.get("cells"):
+        raise UserError(f"{path} is not a run's results.json (schema 1, with cells)")
     return results
 
 
