@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 from engine_toys import CELL, add_parts, recipe, with_
 
+from registry import UserError
 from zoo.contracts import DataError
 from zoo.engine import plan as planning
 from zoo.engine.run import RunResult, run
@@ -85,6 +86,10 @@ def test_results_carry_split_n_definition_and_selection() -> None:
     contribution = found["contribution"]["cell"]
     assert contribution["n"] == 6
     assert contribution["value"] == pytest.approx(-0.5)
+    # Two clusters of three trials: too few to resample, and no sign-flip can be rare.
+    assert contribution["ci95"] is None
+    assert contribution["p"] > 0.4
+    assert contribution["definition"].endswith("over 2 clusters of trials (images or runs)")
 
 
 def test_provenance_names_versions_data_and_no_host() -> None:
@@ -150,6 +155,22 @@ def test_user_error_that_every_cell_meets_is_raised_and_nothing_is_written(tmp_p
     with pytest.raises(DataError, match="--data-root"):
         run_toys(rooted)
     assert not Path("runs").exists()
+    assert Store().entries() == []
+
+
+def test_an_out_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write into .*file/runs .*--out"):
+        run_toys(out=tmp_path / "file" / "runs")
+    assert Store().entries() == []
+    run_toys(out=tmp_path / "new" / "runs")
+    assert (tmp_path / "new" / "runs" / "latest").is_dir()
+
+
+def test_a_wrong_split_is_refused_before_any_stage() -> None:
+    wrong = with_(CELL, "dataset", params={"split": "haf"})
+    with pytest.raises(DataError, match="split is 'haf'"):
+        run_toys(wrong)
     assert Store().entries() == []
 
 

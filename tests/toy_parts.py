@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from registry import component
+from registry import BadParameters, component
 
 
 @component(
@@ -29,6 +29,8 @@ class ToyData:
         normalise: str = "channel",
         shuffle_labels: bool = False,
     ):
+        if split not in ("half", "third"):
+            raise BadParameters(f"dataset 'toy_data': split is {split!r}")
         self.n = n
 
     def fingerprint(self, root: Path | None) -> str:

@@ -113,6 +113,27 @@ def bootstrap(
     return float(low), float(high)
 
 
+def independent_units(
+    *,
+    trial_id: np.ndarray,
+    image_id: np.ndarray,
+    subject: np.ndarray,
+    run: np.ndarray,
+    image_known: bool,
+) -> tuple[np.ndarray, str]:
+    """Return what to resample, an array (N,), and what it is called.
+
+    Images where the exact image is known and some are shown repeatedly; else runs where there
+    are at least `MIN_CLUSTERS`; else trials.
+    """
+    if image_known and len(np.unique(image_id)) < len(image_id):
+        return image_id, "image"
+    runs = np.array([f"{s}/{r}" for s, r in zip(subject, run, strict=True)])
+    if len(np.unique(runs)) >= MIN_CLUSTERS:
+        return runs, "run"
+    return trial_id, "trial"
+
+
 @dataclass(frozen=True)
 class PairedDifference:
     """How two scores of the same trials differ.

@@ -16,5 +16,5 @@ def run(inputs, params, out, context):
     )
     drawn = (inputs["generate"] / "index.csv").read_text() if "generate" in inputs else ""
     shuffled = "t06,t07" in drawn
-    rows = [f"{trial},{1.0 if shuffled else 0.5}" for trial in trials]
-    (out / "per_sample.csv").write_text("trial_id,score\n" + "\n".join(rows) + "\n")
+    rows = [f"{trial},{1.0 if shuffled else 0.5},{i // 3}" for i, trial in enumerate(trials)]
+    (out / "per_sample.csv").write_text("trial_id,score,cluster\n" + "\n".join(rows) + "\n")

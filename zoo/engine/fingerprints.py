@@ -57,6 +57,8 @@ class Sources:
             raise DataError(
                 f"data set {name!r} reads recordings from disk: name their folder with --data-root"
             )
+        # The constructor also judges what only selects trials (split, limit): before stages run.
+        DATASETS.create(name, **cell.dataset.params)
         known = canonical([name, params])
         if known not in self._datasets:
             dataset = DATASETS.create(name, **params)

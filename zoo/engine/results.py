@@ -146,30 +146,38 @@ def _contribution(cell: CellPlan, store: Store) -> dict[str, Any] | None:
     """Return the mean of real minus shuffled EEG over the same trials, with its interval."""
     import numpy as np
 
-    from zoo.statistics import bootstrap
+    from zoo.statistics import paired_difference
 
-    scores = {}
+    scores: dict[str | None, dict[str, dict[str, str]]] = {}
     for variant in cell.variants:
         key = variant.metrics.get(CONTRIBUTION)
         if variant.step is None and key and store.valid(key):
             path = store.path(key) / "per_sample.csv"
             if path.is_file():
                 with path.open(newline="") as file:
-                    rows = csv.DictReader(file)
-                    scores[variant.control] = {r["trial_id"]: float(r["score"]) for r in rows}
+                    scores[variant.control] = {row["trial_id"]: row for row in csv.DictReader(file)}
     if None not in scores or "shuffled_eeg" not in scores:
         return None
     real, shuffled = scores[None], scores["shuffled_eeg"]
     if not real or set(real) != set(shuffled):
         return None
-    differences = np.array([real[trial] - shuffled[trial] for trial in real])
-    interval = bootstrap(differences, seed=cell.cell.seed)
+    found = paired_difference(
+        np.array([float(real[trial]["score"]) for trial in real]),
+        np.array([float(shuffled[trial]["score"]) for trial in real]),
+        seed=cell.cell.seed,
+        clusters=np.array([real[trial]["cluster"] for trial in real]),
+    )
+    units = "trials" if found.n_clusters == found.n else "clusters of trials (images or runs)"
     return {
         "metric": CONTRIBUTION,
-        "value": float(differences.mean()),
-        "ci95": None if interval is None else [round(float(end), 4) for end in interval],
-        "n": len(differences),
+        "value": found.value,
+        "ci95": None if found.ci95 is None else [round(end, 4) for end in found.ci95],
+        "p": round(found.p, 5),
+        "n": found.n,
         "unit": "trial",
         "split": "test",
-        "definition": "mean difference of the same trials, real minus shuffled EEG",
+        "definition": (
+            "mean difference of the same trials, real minus shuffled EEG; interval by bootstrap, "
+            f"p by flipping signs, over {found.n_clusters} {units}"
+        ),
     }

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import yaml
 
+from registry.errors import UserError
 from zoo.engine.execute import Failure, Outcome, execute
 from zoo.engine.fingerprints import Sources
 from zoo.engine.gallery import write_gallery
@@ -103,6 +105,7 @@ def run(
     began = time.monotonic()
     roots = Roots.resolve(data_root, image_root, weights_root)
     store = store if isinstance(store, Store) else Store(store)
+    _require_writable(Path(out))
     plan = make_plan(recipe, roots, store)
     _say_what(recipe, plan, store)
     outcome = execute(plan, store, roots, device=device, threads=threads, say=_say)
@@ -160,6 +163,18 @@ def _write(
         shutil.rmtree(partial, ignore_errors=True)  # already renamed when all went well
     _point_latest(out / "latest", folder)
     return folder
+
+
+def _require_writable(out: Path) -> None:
+    """Refuse a place where no run folder can be made, before any work is done for it."""
+    nearest = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".zoo-", dir=nearest):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot write into {out} ({error.strerror}); name another folder with --out"
+        ) from error
 
 
 def _copy_logs(folder: Path, plan: Plan, store: Store) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from zoo.contracts import MetricInputs, MetricResult
-from zoo.statistics import MIN_CLUSTERS, bootstrap, wilson
+from zoo.statistics import bootstrap, independent_units, wilson
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 
@@ -17,10 +17,10 @@ def share(
 ) -> MetricResult:
     """Return the mean of `scores` (N,), each in [0, 1], with its interval.
 
-    Wilson where every score is a hit or a miss of an independent trial, that is one picture a
-    trial and no image shown twice; otherwise a bootstrap.
+    Wilson where every score is a hit or a miss of an independent trial: one picture a trial, no
+    image shown twice, fewer than five runs. Otherwise a bootstrap.
     """
-    if _one_answer_each(inputs) and not _images_repeat(inputs):
+    if _one_answer_each(inputs) and _units(inputs)[1] == "trial":
         ci95 = wilson(float(scores.sum()), len(scores))
         how = "95 % interval: Wilson."
         return _result(inputs, scores.mean(), definition, ci95, how, scores, chance)
@@ -52,7 +52,7 @@ def bootstrapped(
     per_sample : array (N,), optional
         Where it is not `scores` itself.
     """
-    units, unit = _independent_units(inputs)
+    units, unit = _units(inputs)
     ci95 = bootstrap(scores, seed=inputs.seed, clusters=units, statistic=statistic)
     count = len(np.unique(units))
     if ci95 is None:
@@ -68,18 +68,15 @@ def _one_answer_each(inputs: MetricInputs) -> bool:
     return inputs.generated is None or inputs.generated.shape[1] == 1
 
 
-def _images_repeat(inputs: MetricInputs) -> bool:
-    return inputs.image_known and len(np.unique(inputs.image_id)) < len(inputs.image_id)
-
-
-def _independent_units(inputs: MetricInputs) -> tuple[np.ndarray, str]:
-    """Return what to resample: images shown repeatedly, else runs (at least five), else trials."""
-    if _images_repeat(inputs):
-        return inputs.image_id, "image"
-    runs = np.array([f"{s}/{r}" for s, r in zip(inputs.subject, inputs.run, strict=True)])
-    if len(np.unique(runs)) >= MIN_CLUSTERS:
-        return runs, "run"
-    return inputs.trial_id, "trial"
+def _units(inputs: MetricInputs) -> tuple[np.ndarray, str]:
+    """Return what to resample for these trials, and what it is called."""
+    return independent_units(
+        trial_id=inputs.trial_id,
+        image_id=inputs.image_id,
+        subject=inputs.subject,
+        run=inputs.run,
+        image_known=inputs.image_known,
+    )
 
 
 def _result(

@@ -13,6 +13,7 @@ import pandas as pd
 from zoo.contracts import MetricInputs, MetricResult
 from zoo.registries import DATASETS, METRICS
 from zoo.stages._context import Context, Inputs
+from zoo.statistics import independent_units
 
 #: Training images are kept at this size: metrics compare pictures coarser than that.
 SIDE = 64
@@ -20,6 +21,8 @@ SIDE = 64
 
 def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> None:
     """Publish ``metric.json`` and, where the metric scores trials, ``per_sample.csv``.
+
+    Trials with the same ``cluster`` there (an image, a run) are resampled together.
 
     Parameters
     ----------
@@ -38,7 +41,16 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     text = json.dumps(kept, indent=2, allow_nan=False)
     (out / "metric.json").write_text(text + "\n", encoding="utf-8")
     if result.per_sample is not None:
-        table = pd.DataFrame({"trial_id": scored.trial_id, "score": result.per_sample})
+        units, _ = independent_units(
+            trial_id=scored.trial_id,
+            image_id=scored.image_id,
+            subject=scored.subject,
+            run=scored.run,
+            image_known=scored.image_known,
+        )
+        table = pd.DataFrame(
+            {"trial_id": scored.trial_id, "score": result.per_sample, "cluster": units}
+        )
         table.to_csv(out / "per_sample.csv", index=False)
 
 
