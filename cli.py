@@ -21,6 +21,7 @@ STAND_INS = {
     "weights": "pocket weights stand in for a full-size denoiser (--weights-root)",
 }
 FOLDER = click.Path(file_okay=False, path_type=Path)
+COUNT = click.IntRange(min=1)
 
 
 class ZooCommand(click.Command):
@@ -47,6 +48,11 @@ class ZooGroup(click.Group):
                 raise
             several = "\n" in str(error)
             click.echo(str(error) if several else f"Error: {error}", err=True)
+            sys.exit(2)
+        except OSError as error:  # a full disk, a folder that cannot be written
+            if "--debug" in given:
+                raise
+            click.echo(f"Error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
             sys.exit(2)
 
 
@@ -179,10 +185,18 @@ def list_command(kind: str | None, pattern: str, as_json: bool) -> None:
 @main.command()
 @click.argument("kind")
 @click.argument("name")
-@click.option("--n-chans", default=128, show_default=True, help="EEG channels.")
-@click.option("--n-times", default=440, show_default=True, help="Samples per trial.")
-@click.option("--sfreq", default=1000.0, show_default=True, help="Samples per second.")
-@click.option("--n-outputs", default=40, show_default=True, help="Classes of the objective.")
+@click.option("--n-chans", type=COUNT, default=128, show_default=True, help="EEG channels.")
+@click.option("--n-times", type=COUNT, default=440, show_default=True, help="Samples per trial.")
+@click.option(
+    "--sfreq",
+    type=click.FloatRange(0, min_open=True),
+    default=1000.0,
+    show_default=True,
+    help="Samples per second.",
+)
+@click.option(
+    "--n-outputs", type=COUNT, default=40, show_default=True, help="Classes of the objective."
+)
 @plugin_option
 @json_option
 def show(
@@ -338,7 +352,11 @@ def run(as_json: bool, **request: Any) -> None:
 @main.command()
 @click.option("--prune", is_flag=True, help="Remove leftovers and what was not used for long.")
 @click.option(
-    "--unused-days", default=30.0, show_default=True, help="With --prune: how long is long."
+    "--unused-days",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="With --prune: how long is long.",
 )
 @store_option
 @json_option

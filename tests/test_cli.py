@@ -145,6 +145,38 @@ def test_show_mistakes() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--n-chans", "0"), "Invalid value for '--n-chans': 0 is not in the range x>=1"),
+        (("--sfreq", "0"), "Invalid value for '--sfreq': 0.0 is not in the range x>0"),
+        (
+            ("--n-times", "3"),
+            "Error: encoder 'eegnet' cannot be built for 128 channels, 3 samples, 1000 Hz: ",
+        ),
+    ],
+)
+def test_show_refuses_a_geometry_that_cannot_be(options: tuple[str, str], said: str) -> None:
+    result = zoo("show", "encoders", "eegnet", *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize("command", [("new", "encoder", "my_net"), ("docs",)])
+def test_a_folder_that_cannot_be_written_is_one_clear_line(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    result = zoo(*command, "--to", str(tmp_path / "file" / "folder"))
+    assert result.exit_code == 2
+    (line,) = result.stderr.splitlines()
+    assert line == f"Error: {tmp_path}/file/folder: Not a directory"
+    with pytest.raises(OSError, match="Not a directory"):
+        cli.main(
+            [*command, "--to", str(tmp_path / "file" / "folder"), "--debug"], standalone_mode=False
+        )
+
+
 def test_debug_shows_the_traceback() -> None:
     result = zoo("show", "encoder", "egnet", "--debug")
     assert isinstance(result.exception, ValueError)

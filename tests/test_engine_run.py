@@ -167,6 +167,13 @@ def test_an_out_folder_that_cannot_be_written_is_refused_before_any_work(tmp_pat
     assert (tmp_path / "new" / "runs" / "latest").is_dir()
 
 
+def test_a_device_that_is_not_there_is_refused_before_any_stage() -> None:
+    with pytest.raises(UserError, match=r"--device tpu9: torch cannot use it here .* on the CPU"):
+        run_toys(device="tpu9")
+    assert Store().entries() == []
+    assert not Path("runs").exists()
+
+
 def test_a_wrong_split_is_refused_before_any_stage() -> None:
     wrong = with_(CELL, "dataset", params={"split": "haf"})
     with pytest.raises(DataError, match="split is 'haf'"):

@@ -193,7 +193,7 @@ def test_the_zoo_takes_a_plugin_by_its_mark(tmp_path: Path) -> None:
     finally:
         ENCODERS._extra.clear()
     file.write_text(PLUGIN.replace('"encoder"', '"encodr"'))
-    with pytest.raises(UnknownComponent, match="unknown kind 'encodr'. Did you mean 'encoder'"):
+    with pytest.raises(UnknownComponent, match=rf"^{file}: unknown kind 'encodr'\. Did you mean"):
         add_plugin(str(file))
     file.write_text("x = 1")
     with pytest.raises(UnknownComponent) as caught:

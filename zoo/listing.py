@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from registry import BrokenComponent, ComponentSpec, Registry, UnknownComponent
+from registry import (
+    BrokenComponent,
+    ComponentError,
+    ComponentSpec,
+    Registry,
+    UnknownComponent,
+    UserError,
+)
 from zoo.registries import REGISTRIES, registry_of
 
 if TYPE_CHECKING:
@@ -104,7 +111,15 @@ def _parameter(spec: ComponentSpec, name: str, registry: Registry) -> dict[str, 
 def _encoder_size(
     registry: Registry, name: str, geometry: dict[str, Any], n_outputs: int
 ) -> dict[str, Any]:
-    encoder = registry.create(name, **geometry)
+    try:
+        encoder = registry.create(name, **geometry)
+    except UserError:
+        raise
+    except Exception as error:  # a geometry may not fit in any way that libraries have
+        asked = "{n_chans} channels, {n_times} samples, {sfreq:g} Hz".format(**geometry)
+        raise ComponentError(
+            f"encoder {name!r} cannot be built for {asked}: {error}; choose another geometry"
+        ) from error
     shape = {"n_tokens": int(encoder.n_tokens), "embed_dim": int(encoder.embed_dim)}
     head = REGISTRIES["objective"].create("classify", **shape, n_outputs=n_outputs)
     own = sum(p.numel() for p in encoder.parameters())

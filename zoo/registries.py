@@ -105,4 +105,8 @@ def add_plugin(plugin: str) -> None:
             f"{source.shown} must mark exactly one component with @component, "
             f"found {len(found)}{classes}"
         )
-    registry_of(found[0][0]).add_plugin(source)
+    try:
+        registry = registry_of(found[0][0])
+    except UnknownComponent as error:
+        raise UnknownComponent(f"{source.shown}: {error}") from error
+    registry.add_plugin(source)

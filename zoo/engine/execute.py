@@ -78,6 +78,7 @@ def execute(
     needs = [plan.needs(cell) for cell in plan.cells]
     to_run = len(plan.to_run)
     if to_run:
+        _require_device(device)
         _set_threads(threads)
     for key, node in plan.nodes.items():
         blocked = [role for role in node.inputs.values() if role in outcome.failures]
@@ -172,6 +173,22 @@ def _facts(node: Node, seconds: float, device: str, threads: int | None) -> dict
         "device": device,
         "threads": threads,
     }
+
+
+def _require_device(device: str) -> None:
+    """Refuse a device that torch cannot use here, before every stage fails on it."""
+    if device == "cpu":
+        return
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"--device {device}: torch cannot use it here ({reason}); "
+            "leave --device out to run on the CPU"
+        ) from error
 
 
 def _set_threads(threads: int | None) -> None:
