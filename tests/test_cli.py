@@ -234,13 +234,20 @@ RESULTS = {
     "cells": [
         {
             "coords": {"encoder": "eegnet", "seed": 1},
+            "seed": 1,
             "control": None,
             "metrics": {
-                "accuracy": {"value": 0.931, "ci95": [0.87, 0.97], "n": 100, "unit": "trial"},
+                "accuracy": {
+                    "value": 0.931,
+                    "ci95": [0.87, 0.97],
+                    "n": 100,
+                    "unit": "trial",
+                    "split": "test",
+                },
                 "copy_share": {"value": None, "reason": "not computed: needs pictures"},
             },
         },
-        {"coords": {}, "control": "shuffled_eeg", "metrics": {"kappa": {"value": -0.5}}},
+        {"coords": {}, "seed": 0, "control": "shuffled_eeg", "metrics": {"kappa": {"value": -0.5}}},
     ],
 }
 
@@ -252,10 +259,10 @@ def test_results_text() -> None:
             "cell                    control       metric      value"
             "                         95 %            n",
             "encoder=eegnet, seed=1  -             accuracy    0.931"
-            "                         0.870 to 0.970  100 trials",
+            "                         0.870 to 0.970  100 test trials",
             "encoder=eegnet, seed=1  -             copy_share  not computed: needs pictures",
-            "-                       shuffled_eeg  kappa       -0.500",
-            "data: simulated, weights: pocket, scale: pocket",
+            "-                       shuffled_eeg  kappa       -0.500                        none",
+            "seed: 1, 0, data: simulated, weights: pocket, scale: pocket",
         ]
     ]
 

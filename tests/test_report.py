@@ -290,6 +290,12 @@ def test_the_same_folder_gives_the_same_page(run_folder):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"holds no results\.json; name a run folder"):
         write_report(tmp_path)
-    (tmp_path / "results.json").write_text("{}")
-    with pytest.raises(UserError, match=r"is not a run's results\.json"):
-        write_report(tmp_path)
+    for text in ("{}", "[]", '{"schema": 1, "cells": [{}]}', '{"schema": 1, "cells": [1]}'):
+        (tmp_path / "results.json").write_text(text)
+        with pytest.raises(UserError, match=r"is not a run's results\.json"):
+            write_report(tmp_path)
+    for content in (b"{", b"\xff"):
+        (tmp_path / "results.json").write_bytes(content)
+        with pytest.raises(UserError, match="is not JSON"):
+            write_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()

@@ -190,12 +190,21 @@ def results_text(results: dict[str, Any]) -> str:
                     cell.get("control") or "-",
                     name,
                     figure.get("reason") or "not computed" if value is None else f"{value:.3f}",
-                    f"{ci95[0]:.3f} to {ci95[1]:.3f}" if ci95 else "",
-                    f"{figure['n']} {figure['unit']}s" if figure.get("n") else "",
+                    f"{ci95[0]:.3f} to {ci95[1]:.3f}" if ci95 else "" if value is None else "none",
+                    _trials(figure),
                 )
             )
-    stamp = f"data: {results['data']}, weights: {results['weights']}, scale: {results['scale']}"
+    seeds = ", ".join(dict.fromkeys(str(cell["seed"]) for cell in results["cells"]))
+    used = ", ".join(f"{name}: {results[name]}" for name in ("data", "weights", "scale"))
+    stamp = f"seed: {seeds}, {used}"
     return f"{_columns(table)}\n\n{stamp}"
+
+
+def _trials(figure: dict[str, Any]) -> str:
+    """Return what a figure is over: "300 test trials"."""
+    if not figure.get("n"):
+        return ""
+    return " ".join(str(figure[k]) for k in ("n", "split", "unit") if figure.get(k)) + "s"
 
 
 def status_json(store: Store, pruned: tuple[int, int] | None) -> dict[str, Any]:

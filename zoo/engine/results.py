@@ -167,6 +167,7 @@ def _contribution(cell: CellPlan, store: Store) -> dict[str, Any] | None:
         seed=cell.cell.seed,
         clusters=np.array([real[trial]["cluster"] for trial in real]),
     )
+    interval = "no interval" if found.ci95 is None else "interval by bootstrap"
     units = "trials" if found.n_clusters == found.n else "clusters of trials (images or runs)"
     return {
         "metric": CONTRIBUTION,
@@ -177,7 +178,7 @@ def _contribution(cell: CellPlan, store: Store) -> dict[str, Any] | None:
         "unit": "trial",
         "split": "test",
         "definition": (
-            "mean difference of the same trials, real minus shuffled EEG; interval by bootstrap, "
+            f"mean difference of the same trials, real minus shuffled EEG; {interval}, "
             f"p by flipping signs, over {found.n_clusters} {units}"
         ),
     }

@@ -15,6 +15,8 @@ from zoo.report.strip import SHOWN, strip
 
 #: With more cells than this, curves and pictures stay in their folders.
 DETAILED = 12
+#: What every cell in results.json has.
+KEYS = {"id", "coords", "control", "seed", "metrics"}
 #: With more cells than this, definitions are behind a fold.
 OPEN = 2
 
@@ -138,8 +140,10 @@ def _results(folder: Path) -> dict[str, Any]:
             f"{folder} holds no results.json; name a run folder, for example runs/latest"
         )
     results = _json(path)
-    if not isinstance(results, dict) or results.get("schema") != 1 or not results.get("cells"):
-        raise UserError(f"{path} is not a run's results.json (schema 1, with cells)")
+    cells = results.get("cells") if isinstance(results, dict) else None
+    known = isinstance(cells, list) and all(isinstance(c, dict) and c.keys() >= KEYS for c in cells)
+    if not cells or not known:
+        raise UserError(f"{path} is not a run's results.json with cells and their figures")
     return results
 
 
@@ -148,7 +152,7 @@ def _json(path: Path) -> Any:
         return None
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no text at all
         raise UserError(f"{path} is not JSON ({error}); run the recipe again") from error
 
 
