@@ -155,8 +155,9 @@ def test_pictures_in_to_figures_out(prepared, shapes, tmp_path, context):
     folders["features"] = run(_judge_features, folders, tower, tmp_path / "features", context)
     assert np.load(folders["features"] / "judge_logits.npy").shape == (24, 2, 2)
     folder = evaluated(
-        "image_class_accuracy", prepared, tmp_path / "metric", context, inputs=folders
-    )
+        "image_class_accuracy", prepared, tmp_path / "metric", context,
+        inputs=folders, image_known=True,
+    )  # fmt: skip
     metric = json.loads((folder / "metric.json").read_text())
     assert metric["value"] == 1  # the pictures are those that were seen, aligned by trial id
     assert metric["n"] == 24
@@ -164,7 +165,10 @@ def test_pictures_in_to_figures_out(prepared, shapes, tmp_path, context):
     assert "per_sample" not in metric
     scores = pd.read_csv(folder / "per_sample.csv")
     with np.load(prepared["select"] / "select.npz") as select:
-        assert scores["trial_id"].tolist() == select["trial_id"][select["split"] == "test"].tolist()
+        test = select["split"] == "test"
+        assert scores["trial_id"].tolist() == select["trial_id"][test].tolist()
+        # Images are known and shown repeatedly: they are the clusters.
+        assert scores["cluster"].tolist() == select["image_id"][test].tolist()
     copies = evaluated(
         "copy_share", prepared, tmp_path / "copies", context,
         inputs={"generate": folders["generate"]}, **shapes,

@@ -115,6 +115,9 @@ def test_five_runs_are_resampled_as_runs_and_four_are_not():
     four = BalancedAccuracy().compute(replace(inputs, run=np.arange(240) % 4))
     assert "over 5 runs" in five.definition
     assert "over 240 trials" in four.definition
+    # Trials that are not independent for one metric are not so for another.
+    assert "over 5 runs" in Accuracy().compute(replace(inputs, run=np.arange(240) % 5)).definition
+    assert "Wilson" in Accuracy().compute(replace(inputs, run=np.arange(240) % 4)).definition
 
 
 def test_too_few_images_give_a_figure_without_an_interval():
