@@ -235,7 +235,7 @@ def test_align_pulls_towards_the_caption(inputs, tmp_path):
         settings = {**TRAIN, "align": align, "steps": 30, "lr": 3e-2, "token_noise": 0.0}
         trained = train(inputs, tmp_path / str(align), settings, opens="none")
         state = load_file(trained / "conditioner.safetensors")
-        offset = state["projection.offset"]
+        offset = state["projection.offset"] * state["projection.scale"]
         from zoo.registries import PIPELINES
 
         pipeline = PIPELINES.create(PIPELINE["name"], **PIPELINE["params"])

@@ -179,7 +179,7 @@ def test_what_tokens_say_together_reaches_every_token():
     noise = 3 * torch.randn(400, 5)
     tokens = torch.stack([sign + noise, sign - noise, torch.randn(400, 5)], dim=1)
     tokens = torch.cat([tokens, tokens.flip(1)], dim=1)
-    projection = Projection(6, 5, torch.zeros(6, 4) + torch.randn(1, 4))
+    projection = Projection(6, 5, torch.randn(6, 4))
     projection.set_statistics(tokens.mean(0), tokens.std(0))
     optimiser = torch.optim.Adam(projection.parameters(), lr=1e-2)
     for _ in range(200):

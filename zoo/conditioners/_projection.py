@@ -25,7 +25,9 @@ class Projection(nn.Module):
     one need say much: the first term alone loses a third of what such a head decodes.
 
     An offset (M, width) is added that starts at `neutral_Mw`: an untrained conditioner says "a
-    photo of a" and the EEG only has to change it.
+    photo of a" and the EEG only has to change it. All weights are in units of the neutral's
+    spread, so that one learning rate means the same for token embeddings (small numbers) and for
+    text states (large ones), whatever the text encoder.
 
     Parameters
     ----------
@@ -42,16 +44,17 @@ class Projection(nn.Module):
         self.max_tokens, self.width = max_tokens, width
         self.register_buffer("token_mean", torch.zeros(n_tokens, embed_dim))
         self.register_buffer("token_std", torch.ones(n_tokens, embed_dim))
-        self.offset = nn.Parameter(neutral_Mw.clone())
-        spread = INITIAL_SPREAD * neutral_Mw.std().item()
+        self.register_buffer("scale", neutral_Mw.std())
+        self.offset = nn.Parameter(neutral_Mw / self.scale)
         everything = max_tokens * width
         if n_tokens == 1:
-            self.features = _linear(embed_dim, everything, spread)
+            self.features = _linear(embed_dim, everything, INITIAL_SPREAD)
             return
-        self.features = _linear(embed_dim, width, spread)
+        self.features = _linear(embed_dim, width, INITIAL_SPREAD)
         self.across = _linear(n_tokens, max_tokens) if n_tokens != max_tokens else nn.Identity()
         self.joint = nn.Sequential(
-            _linear(n_tokens * embed_dim, JOINT_RANK), _linear(JOINT_RANK, everything, spread)
+            _linear(n_tokens * embed_dim, JOINT_RANK),
+            _linear(JOINT_RANK, everything, INITIAL_SPREAD),
         )
 
     @torch.no_grad()
@@ -75,9 +78,10 @@ class Projection(nn.Module):
         tokens_BLD = (tokens_BLD - self.token_mean) / self.token_std
         shape = (-1, self.max_tokens, self.width)
         if self.n_tokens == 1:
-            return self.features(tokens_BLD).view(shape) + self.offset
+            return self.scale * (self.features(tokens_BLD).view(shape) + self.offset)
         in_place = self.across(self.features(tokens_BLD).transpose(1, 2)).transpose(1, 2)
-        return in_place + self.joint(tokens_BLD.flatten(1)).view(shape) + self.offset
+        together = self.joint(tokens_BLD.flatten(1)).view(shape)
+        return self.scale * (in_place + together + self.offset)
 
 
 def _linear(inputs: int, outputs: int, spread: float = 1.0) -> nn.Linear:

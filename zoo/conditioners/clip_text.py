@@ -43,7 +43,7 @@ from zoo.contracts import Conditioning, PipelineInfo
         "epochs": 50,
         "batch_size": 8,
         "lr": {
-            "projection": 1e-4, "text_encoder": 1e-5, "attn2": 1e-5, "lora": 1e-4, "unet": 1e-5,
+            "projection": 1e-3, "text_encoder": 1e-5, "attn2": 1e-5, "lora": 1e-4, "unet": 1e-5,
         },
     },
 )  # fmt: skip

@@ -24,7 +24,11 @@ from zoo.contracts import PipelineInfo
     training="denoise",
     adds=(),
     tiny={},
-    train={"epochs": 50, "batch_size": 8, "lr": 1e-4},
+    train={
+        "epochs": 50,
+        "batch_size": 8,
+        "lr": {"projection": 1e-3, "attn2": 1e-5, "lora": 1e-4, "unet": 1e-5},
+    },
 )
 class Linear(PromptEmbeds):
     """Linear projection to ``prompt_embeds``.

@@ -20,7 +20,11 @@ from zoo.contracts import PipelineInfo
     training="denoise",
     adds=(),
     tiny={"lora_rank": 2},
-    train={"epochs": 50, "batch_size": 8, "lr": 1e-4},
+    train={
+        "epochs": 50,
+        "batch_size": 8,
+        "lr": {"projection": 1e-3, "attn2": 1e-5, "lora": 1e-4, "unet": 1e-5},
+    },
 )
 class Lora(PromptEmbeds):
     """Linear projection to ``prompt_embeds`` with LoRA on the cross-attention.
