@@ -82,7 +82,7 @@ def test_battery_judges_a_class_that_nobody_registered():
 
 def test_token_route_equals_the_stock_forward(pipeline):
     clip = pipeline.text_encoder
-    ids = token_ids(pipeline.tokenizer, ["a photo of a red cat", "a dog", ""], 6)
+    ids = token_ids(pipeline.folder.tokenizer, ["a photo of a red cat", "a dog", ""], 6)
     with torch.no_grad():
         embeddings = clip.embeddings.token_embedding(ids)
         assert torch.equal(encode_embeddings(clip, embeddings), clip(ids).last_hidden_state)
@@ -141,7 +141,9 @@ def test_an_untrained_conditioner_says_a_photo_of_a(name, pipeline):
 def test_unconditional_is_the_empty_prompt(name, pipeline):
     built = CONDITIONERS.create(name, n_tokens=1, embed_dim=4, pipeline=pipeline.info())
     with torch.no_grad():
-        stock = pipeline.text_encoder(token_ids(pipeline.tokenizer, [""], 6)).last_hidden_state
+        stock = pipeline.text_encoder(
+            token_ids(pipeline.folder.tokenizer, [""], 6)
+        ).last_hidden_state
     assert torch.equal(built.unconditional(2).encoder_hidden_states, stock.expand(2, -1, -1))
 
 

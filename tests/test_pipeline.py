@@ -85,14 +85,14 @@ def test_pictures_equal_stock_diffusers(kind, guidance_scale, weights, velocity_
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_every_scheduler_draws(scheduler, velocity_weights):
     pipeline = load(velocity_weights)
-    config = json.dumps(pipeline._scheduler_config)
+    config = json.dumps(pipeline.folder.scheduler_config)
     given = battery.conditioning(pipeline, 1)
     images = pipeline.generate(
         given, given, seeds=[0], steps=12, guidance_scale=1, scheduler=scheduler
     )
     default = pipeline.generate(given, given, seeds=[0], steps=50, guidance_scale=1)
     assert (images.float() - default.float()).abs().mean() < 12  # the same picture, more or less
-    assert json.dumps(pipeline._scheduler_config) == config
+    assert json.dumps(pipeline.folder.scheduler_config) == config
 
 
 def test_unknown_scheduler(weights):
@@ -205,10 +205,12 @@ def test_weights_that_are_not_there(tmp_path, copied):
     (copied / "unet/diffusion_pytorch_model.safetensors").unlink()
     (copied / "unet/diffusion_pytorch_model.bin").touch()
     shutil.rmtree(copied / "tokenizer")
+    (copied / "vae/config.json").unlink()
     problems = _weights.missing("tiny", copied)
-    assert len(problems) == 2
+    assert len(problems) == 3
     assert "only safetensors are read" in problems[0]
     assert "tokenizer" in problems[1]
+    assert "there is no" in problems[2]
 
 
 def test_fingerprint_follows_the_content(copied, weights):

@@ -111,11 +111,15 @@ def missing(weights: str, weights_root: Path | None) -> list[str]:
         else:
             remedy = "name a folder in the layout of diffusers' save_pretrained"
         return [f"weights {weights!r}: there is no {folder / INDEX}; {remedy}"]
-    return [
+    lacking = [
         f"weights {weights!r}: {folder / part} has none of {', '.join(names)} "
         "(only safetensors are read)"
         for part, names in PARTS.items()
         if not any((folder / part / name).is_file() for name in names)
+    ]
+    configs = [folder / part / "config.json" for part in ("unet", "vae", "text_encoder")]
+    return lacking + [
+        f"weights {weights!r}: there is no {path}" for path in configs if not path.is_file()
     ]
 
 

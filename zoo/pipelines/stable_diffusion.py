@@ -7,9 +7,7 @@ the order of the calls. Weights: ``pocket`` (a small one that ships), ``sd-1.5``
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from registry import component
-from registry.errors import BadParameters, UserError
+from registry.errors import BadParameters
 from zoo.contracts import Conditioning, PipelineInfo
 from zoo.pipelines import _weights
+from zoo.pipelines._diffusers_folder import DiffusersFolder
 from zoo.pipelines._schedulers import sampling_scheduler, training_scheduler
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel
 
 #: What can be opened -> group of ``train.lr``, part of a parameter's name, LoRA targets.
 CROSS_ATTENTION = r".*\.attn2\.(to_q|to_k|to_v|to_out\.0)"
@@ -67,9 +67,9 @@ class StableDiffusion:
 
     def __init__(self, *, weights: str = "sd-1.5", image_size: int = 512):
         self.weights, self.image_size = weights, image_size
-        self.folder: Path | None = None
         self.device = torch.device("cpu")
         self.opened: str | None = None
+        self._folder: DiffusersFolder | None = None
 
     def load(self, weights_root: Path | None, *, device: str = "cpu") -> None:
         """Find and check the weights; each model is read when it is first used.
@@ -87,20 +87,20 @@ class StableDiffusion:
         UserError
             Something is missing, or the folder holds another kind of model.
         """
-        self.folder = _weights.resolve(self.weights, weights_root)
         self.device = torch.device(device)
-        self._check()
+        self._folder = DiffusersFolder(_weights.resolve(self.weights, weights_root), self.device)
+        self._folder.check(self.weights, self.image_size)
 
     def info(self) -> PipelineInfo:
         """Return what conditioners may know; reads configurations only."""
         return PipelineInfo(
-            width=self._config("unet")["cross_attention_dim"],
-            max_tokens=self._config("text_encoder")["max_position_embeddings"],
+            width=self.folder.unet_config["cross_attention_dim"],
+            max_tokens=self.folder.text_config["max_position_embeddings"],
             pooled_width=None,
             accepts=("encoder_hidden_states", "encoder_attention_mask"),
-            prediction_type=self.prediction_type,
-            text_encoder=lambda: self.text_encoder,
-            tokenizer=lambda: self.tokenizer,
+            prediction_type=self.folder.prediction_type,
+            text_encoder=lambda: self.folder.text_encoder,
+            tokenizer=lambda: self.folder.tokenizer,
         )
 
     def open(self, opens: str, *, lora_rank: int = 8) -> dict[str, list[nn.Parameter]]:
@@ -161,7 +161,7 @@ class StableDiffusion:
         if images_BCHW.shape[-2:] != (self.image_size, self.image_size):
             got = tuple(images_BCHW.shape[-2:])
             raise ValueError(f"the pipeline was built for {self.image_size} pixels, got {got}")
-        scale, shift = self._latent_scale
+        scale, shift = self.folder.latent_scale
         means, stds = [], []
         for part_BCHW in images_BCHW.split(self._batch):
             pixels = part_BCHW.to(self.device).float() / 127.5 - 1
@@ -194,7 +194,7 @@ class StableDiffusion:
         noise = self._noise
         noisy_BChw = noise.add_noise(latents_BChw, noise_BChw, timesteps_B)
         target_BChw = noise_BChw
-        if self.prediction_type == "v_prediction":
+        if self.folder.prediction_type == "v_prediction":
             target_BChw = noise.get_velocity(latents_BChw, noise_BChw, timesteps_B)
         predicted_BChw = self.unet(noisy_BChw, timesteps_B, **conditioning.present()).sample
         loss_B = (predicted_BChw.float() - target_BChw).square().mean((1, 2, 3))
@@ -202,7 +202,7 @@ class StableDiffusion:
             return loss_B
         kept_B = noise.alphas_cumprod.to(loss_B.device)[timesteps_B]
         snr_B = kept_B / (1 - kept_B)
-        below_B = snr_B + 1 if self.prediction_type == "v_prediction" else snr_B
+        below_B = snr_B + 1 if self.folder.prediction_type == "v_prediction" else snr_B
         return loss_B * snr_B.clamp_max(snr_gamma) / below_B
 
     @torch.no_grad()
@@ -242,7 +242,7 @@ class StableDiffusion:
         if guided:
             empty = unconditional.present()
             given = {name: torch.cat([empty[name], value]) for name, value in given.items()}
-        sampler = sampling_scheduler(scheduler, self._scheduler_config)
+        sampler = sampling_scheduler(scheduler, self.folder.scheduler_config)
         sampler.set_timesteps(steps, device=self.device)
         latents_BChw = self._start(seeds) * sampler.init_noise_sigma
         for timestep in sampler.timesteps:
@@ -281,85 +281,47 @@ class StableDiffusion:
         for name, parameter in trainable.items():
             parameter.copy_(state[name])
 
-    # ---- the models, each read once, when first used
+    # ---- the models
 
-    @cached_property
+    @property
     def unet(self) -> UNet2DConditionModel:
-        from diffusers import UNet2DConditionModel
+        """The denoiser."""
+        return self.folder.unet
 
-        return self._read(UNet2DConditionModel, "unet")
-
-    @cached_property
+    @property
     def vae(self) -> AutoencoderKL:
-        from diffusers import AutoencoderKL
+        """The autoencoder."""
+        return self.folder.vae
 
-        return self._read(AutoencoderKL, "vae")
+    @property
+    def text_encoder(self) -> CLIPTextModel:
+        """The stock text encoder, always on the CPU."""
+        return self.folder.text_encoder
 
-    @cached_property
-    def text_encoder(self) -> nn.Module:
-        """Always on the CPU: conditioners copy it or ask it for a few prompts."""
-        from transformers import CLIPTextModel
-
-        return self._read(CLIPTextModel, "text_encoder").cpu()
-
-    @cached_property
-    def tokenizer(self) -> Any:
-        from transformers import AutoTokenizer
-
-        return AutoTokenizer.from_pretrained(self.folder / "tokenizer", local_files_only=True)
-
-    @cached_property
-    def prediction_type(self) -> str:
-        return self._scheduler_config.get("prediction_type", "epsilon")
-
-    def _read(self, kind: type, part: str) -> Any:
-        assert self.folder is not None, "load() comes first"
-        with _no_progress_bars():
-            model = kind.from_pretrained(
-                self.folder / part,
-                variant=_weights.variant(self.folder, part),
-                use_safetensors=True,
-                local_files_only=True,
-            )
-        # Saved as fp16 or not, everything here is fp32; half precision is autocast's business.
-        return model.float().requires_grad_(False).eval().to(self.device)
+    @property
+    def folder(self) -> DiffusersFolder:
+        """What `load` found."""
+        assert self._folder is not None, "load() comes first"
+        return self._folder
 
     # ---- small parts
 
-    def _config(self, part: str) -> dict[str, Any]:
-        assert self.folder is not None, "load() comes first"
-        return json.loads((self.folder / part / "config.json").read_text())
-
-    @cached_property
-    def _scheduler_config(self) -> dict[str, Any]:
-        assert self.folder is not None, "load() comes first"
-        return json.loads((self.folder / "scheduler" / "scheduler_config.json").read_text())
-
     @cached_property
     def _noise(self) -> Any:
-        return training_scheduler(self._scheduler_config)
-
-    @cached_property
-    def _latent_scale(self) -> tuple[float, float]:
-        config = self._config("vae")
-        return config.get("scaling_factor", 0.18215), config.get("shift_factor") or 0.0
-
-    @property
-    def _vae_factor(self) -> int:
-        return 2 ** (len(self._config("vae")["block_out_channels"]) - 1)
+        return training_scheduler(self.folder.scheduler_config)
 
     @property
     def _batch(self) -> int:
         return max(1, PIXELS // self.image_size**2)
 
     def _start(self, seeds: Sequence[int]) -> Tensor:
-        side = self.image_size // self._vae_factor
-        shape = (1, self._config("unet")["in_channels"], side, side)
+        side = self.image_size // self.folder.vae_factor
+        shape = (1, self.folder.unet_config["in_channels"], side, side)
         noises = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
         return torch.cat(noises).to(self.device)
 
     def _decode(self, latents_BChw: Tensor) -> Tensor:
-        scale, shift = self._latent_scale
+        scale, shift = self.folder.latent_scale
         images = []
         with torch.autocast(self.device.type, enabled=False):
             for part in (latents_BChw / scale + shift).split(self._batch):
@@ -373,44 +335,3 @@ class StableDiffusion:
         if self.opened is None or not self.opened.endswith("_lora"):
             return opened
         return {f"unet.{n.replace('.default.', '.')}": p for n, p in opened.items()}
-
-    def _check(self) -> None:
-        unet, vae = self._config("unet"), self._config("vae")
-        width = unet["cross_attention_dim"]
-        named = _weights.NAMED.get(self.weights)
-        if named is not None and width != named.width:
-            raise UserError(
-                f"weights {self.weights!r} are {named.width} wide, those in {self.folder} {width}: "
-                "another model; give it its own name"
-            )
-        index = json.loads((self.folder / _weights.INDEX).read_text())
-        if unet["in_channels"] != vae.get("latent_channels", 4) or "text_encoder_2" in index:
-            raise UserError(
-                f"{self.folder} holds a {index.get('_class_name')}; pipeline 'stable_diffusion' "
-                "reads text-to-image models of Stable Diffusion 1.x and 2.x"
-            )
-        if self.prediction_type not in ("epsilon", "v_prediction"):
-            raise UserError(
-                f"{self.folder}: prediction type {self.prediction_type!r} is not supported; "
-                "epsilon and v_prediction are"
-            )
-        step = self._vae_factor * 2 ** (len(unet["block_out_channels"]) - 1)
-        if self.image_size < step or self.image_size % step:
-            raise BadParameters(
-                f"pipeline 'stable_diffusion' with weights {self.weights!r} makes pictures whose "
-                f"side is a multiple of {step}; image_size is {self.image_size}"
-            )
-
-
-@contextmanager
-def _no_progress_bars() -> Iterator[None]:
-    """Keep transformers from drawing a bar for every model it reads."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
