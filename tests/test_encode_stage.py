@@ -11,11 +11,18 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from registry import UserError
 from zoo.contracts import DataError, SignalInfo
 from zoo.stages._context import Context
-from zoo.stages._encoder import BATCH, build_encoder, normalised, tokens_of
+from zoo.stages._encoder import (
+    BATCH,
+    build_encoder,
+    normalised,
+    settle_batch_norm,
+    tokens_of,
+)
 from zoo.stages.encode import run
 
 N_CHANS, N_TIMES, CLASSES = 4, 64, ("mug", "pizza")
@@ -198,3 +205,28 @@ def test_normalising():
     np.testing.assert_allclose(trial[:, 0].std(1), 1, atol=1e-5)
     assert not np.allclose(channel[:, 0].mean(1), 0, atol=1e-3)
     assert np.array_equal(normalised(eeg, "none", mean, std), eeg)
+
+
+def test_batch_norm_is_settled_as_the_encoder_is_evaluated():
+    """The second norm's statistics are those of what reaches it without dropout."""
+    norms = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+    net = nn.Sequential(norms[0], nn.Dropout(0.9), norms[1], nn.Flatten())
+    with torch.no_grad():
+        norms[0].weight.mul_(3)
+    eeg_NCT = torch.randn(BATCH + 40, 3, 50, generator=torch.Generator().manual_seed(0))
+    eeg_NCT += torch.tensor([5.0, 0, -2])[:, None]
+
+    class Encoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, eeg_BCT, subject_B):
+            return self.net(eeg_BCT)
+
+    encoder = Encoder().eval()
+    settle_batch_norm(encoder, eeg_NCT, torch.zeros(len(eeg_NCT)))
+    assert not any(module.training for module in encoder.modules())
+    torch.testing.assert_close(norms[0].running_mean, eeg_NCT.mean((0, 2)), atol=1e-3, rtol=0)
+    torch.testing.assert_close(norms[1].running_var, torch.full((3,), 9.0), atol=0.1, rtol=0)
+    assert norms[1].momentum == 0.1

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from recipe_toys import SMALL, Desk, changed, desk_in, registered
 
+from registry import component
 from zoo.recipe import RecipeError, load_recipe
-from zoo.registries import METRICS
+from zoo.registries import CONDITIONERS, METRICS
 
 KNOWN_ENCODERS = "Known encoders: eeg_conv_net, eegnet, shallow_conv_net"
 
@@ -123,12 +124,6 @@ desk = pytest.fixture(desk_in)
             "epochs: 5, token_noise: 0.1",
             "r.yaml:7 encoder.train.token_noise: has no effect on an encoder; set it for "
             "conditioner",
-        ),
-        (
-            "batch_size: 8, lr: 1e-3",
-            "batch_size: 8, lr: {projection: 1e-3}",
-            "r.yaml:8 conditioner.train.lr: has no rate for 'attn2', which conditioner 'linear' "
-            "trains",
         ),
         (
             "batch_size: 8, lr: 1e-3",
@@ -349,3 +344,20 @@ def test_a_file_that_is_not_text(desk: Desk) -> None:
 def test_unknown_scale(desk: Desk) -> None:
     with pytest.raises(RecipeError, match="--scale big: must be auto or full"):
         desk.load(scale="big")
+
+
+def test_a_group_without_a_rate_is_named(desk: Desk) -> None:
+    @component("conditioner", provides=("encoder_hidden_states",), train={"lr": 1e-3})
+    class Bare:
+        """A conditioner without rates by group of its own."""
+
+        def __init__(self, *, n_tokens: int, embed_dim: int, opens: str = "attn2") -> None: ...
+
+    text = changed(
+        ("linear", "bare"), ("batch_size: 8, lr: 1e-3", "batch_size: 8, lr: {projection: 1e-3}")
+    )
+    with registered(CONDITIONERS, "bare", Bare):
+        assert desk.errors(text) == [
+            "r.yaml:8 conditioner.train.lr: has no rate for 'attn2', which conditioner 'bare' "
+            "trains"
+        ]

@@ -149,8 +149,9 @@ def test_rates_by_group_merge_and_a_number_replaces_them(desk: Desk) -> None:
     text = changed(
         ("batch_size: 8, lr: 1e-3", "batch_size: 8, lr: {projection: 1e-3, attn2: 1e-4}")
     )
+    own = CONDITIONERS.spec("linear").meta["train"]["lr"]
     some = only(desk.load(text, "conditioner.train.lr.attn2=5e-4").cells)
-    assert some.conditioner.train["lr"] == {"projection": 1e-3, "attn2": 5e-4}
+    assert some.conditioner.train["lr"] == {**own, "projection": 1e-3, "attn2": 5e-4}
     one = only(desk.load(text, "conditioner.train.lr=5e-4").cells)
     assert one.conditioner.train["lr"] == 5e-4
 

@@ -88,3 +88,32 @@ def tokens_of(encoder: nn.Module, eeg_NCT: Tensor, subject_N: Tensor) -> Tensor:
     assert not encoder.training, "tokens are computed in evaluation mode"
     parts = zip(eeg_NCT.split(BATCH), subject_N.split(BATCH), strict=True)
     return torch.cat([encoder(eeg_BCT, subject_B) for eeg_BCT, subject_B in parts])
+
+
+@torch.no_grad()
+def settle_batch_norm(encoder: nn.Module, eeg_NCT: Tensor, subject_N: Tensor) -> None:
+    """Measure batch norm's statistics anew on `eeg_NCT`, as the encoder is in evaluation.
+
+    The averages kept while training saw dropout, which widens what every later norm is fed: without
+    it the features sit elsewhere and the border between classes has moved. One norm after the
+    other, each sees what the settled ones before it give.
+
+    Parameters
+    ----------
+    encoder : module in evaluation mode
+    eeg_NCT, subject_N : Tensor
+        Training trials, all of them.
+    """
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    n_batches = -(-len(eeg_NCT) // BATCH)  # of equal size, as each counts the same
+    for norm in [module for module in encoder.modules() if isinstance(module, kinds)]:
+        momentum, norm.momentum = norm.momentum, None  # None: plain mean over the batches
+        norm.reset_running_stats()
+        norm.train()
+        batches = zip(
+            eeg_NCT.tensor_split(n_batches), subject_N.tensor_split(n_batches), strict=True
+        )
+        for eeg_BCT, subject_B in batches:
+            encoder(eeg_BCT, subject_B)
+        norm.eval()
+        norm.momentum = momentum

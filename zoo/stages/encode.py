@@ -16,7 +16,13 @@ from registry.errors import UserError
 from zoo.contracts import DataError, SignalInfo
 from zoo.registries import OBJECTIVES
 from zoo.stages._context import Context, Inputs
-from zoo.stages._encoder import build_encoder, build_objective, normalised, tokens_of
+from zoo.stages._encoder import (
+    build_encoder,
+    build_objective,
+    normalised,
+    settle_batch_norm,
+    tokens_of,
+)
 from zoo.training import fit
 
 DEFINITION = "mean over the classes of the share of validation trials decoded correctly"
@@ -202,7 +208,7 @@ def _train(
         assert accuracy is not None
         return {"val_accuracy": accuracy, "val_loss": float(value)}
 
-    return fit(
+    summary = fit(
         groups={"encoder": [*encoder.parameters(), *objective.parameters()]},
         loss=loss,
         n_items=len(eeg_NCT),
@@ -215,6 +221,8 @@ def _train(
         validate=validate if val_N.any() else None,
         select_by="val_accuracy" if val_N.any() else None,
     )
+    settle_batch_norm(encoder, eeg_NCT, subject_N)
+    return summary
 
 
 def _encode_all(
