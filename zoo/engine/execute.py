@@ -16,9 +16,9 @@ from typing import Any
 from registry.errors import UserError
 from zoo.engine import plan as planning
 from zoo.engine.graph import Node, Plan
-from zoo.engine.provenance import versions
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
+from zoo.engine.versions import versions
 from zoo.stages._context import Context
 
 #: Seconds after which a node may have held a model worth collecting.

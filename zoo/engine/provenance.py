@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 import platform
 import sys
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from zoo.engine.execute import Outcome
 from zoo.engine.fingerprints import Sources
 from zoo.engine.graph import Plan
+from zoo.engine.versions import versions
 from zoo.recipe.cells import Recipe
 from zoo.registries import REGISTRIES
-
-if TYPE_CHECKING:
-    from zoo.engine.execute import Outcome
-
-#: Distributions whose versions are recorded in full.
-RECORDED = (
-    "eegzoo", "torch", "torchvision", "diffusers", "transformers", "peft", "timm", "braindecode",
-    "mne", "mne-bids", "numpy", "scipy", "scikit-learn", "pandas", "pillow", "safetensors",
-)  # fmt: skip
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that compute."""
-    found = {"python": platform.python_version()}
-    for name in RECORDED:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def provenance(
