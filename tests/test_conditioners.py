@@ -144,7 +144,9 @@ def test_unconditional_is_the_empty_prompt(name, pipeline):
         stock = pipeline.text_encoder(
             token_ids(pipeline.folder.tokenizer, [""], 6)
         ).last_hidden_state
-    assert torch.equal(built.unconditional(2).encoder_hidden_states, stock.expand(2, -1, -1))
+    # Two runs of one text encoder differ in the last bit when memory is aligned otherwise.
+    ours = built.unconditional(2).encoder_hidden_states
+    torch.testing.assert_close(ours, stock.expand(2, -1, -1))
 
 
 def test_width_of_another_text_encoder_is_refused(pipeline):
