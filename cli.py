@@ -59,6 +59,8 @@ class ZooGroup(click.Group):
 def _add_plugins(_context: click.Context, _option: click.Parameter, value: tuple[str, ...]) -> None:
     from zoo.registries import add_plugin
 
+    if value and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # where `python -m zoo` finds modules, too
     for plugin in value:
         add_plugin(plugin)
 

@@ -60,7 +60,7 @@ def read_spec(
 
 def marks(path: Path, shown: str) -> list[tuple[str, str]]:
     """Return ``(kind, class name)`` of every marked class in a file."""
-    tree = _parse("component", path.stem, path, shown)
+    tree = _parse("plug-in", path.stem, path, shown)
     found = [(cls, mark) for cls in _classes(tree) if (mark := _mark(cls)) is not None]
     return [(_kind(mark, shown), cls.name) for cls, mark in found]
 

@@ -89,6 +89,7 @@ def test_pictures_are_drawn_within_the_category(shared_root):
     assert (category == np.array(trials.signal.class_names)[trials.table.label]).all()
     assert trials.table.image_id.nunique() == 6
     assert "paired by category" in trials.notes[1]
+    assert not trials.image_known
 
 
 def test_the_picture_shown_is_used_where_it_is_known(tmp_path):
@@ -98,6 +99,7 @@ def test_the_picture_shown_is_used_where_it_is_known(tmp_path):
         "cat/cat0.png", "dog/dog1.png", "cat/cat2.png", "dog/dog0.png",
     ]  # fmt: skip
     assert len(trials.notes) == 1
+    assert trials.image_known
 
 
 def test_pictures_are_cut_to_their_central_square(shared_root):

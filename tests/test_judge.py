@@ -54,6 +54,7 @@ def prepared(tmp_path):
     prepare.mkdir()
     select.mkdir()
     (prepare / "signal.json").write_text(json.dumps({"class_names": NAMES}))
+    (prepare / "pairing.json").write_text(json.dumps({"image_known": False}))
     table = pd.DataFrame({"trial_id": trial_id, "label": label, "image_id": image_id})
     table.to_csv(prepare / "trials.csv", index=False)
     np.savez(
@@ -64,6 +65,7 @@ def prepared(tmp_path):
         true_label=label,
         split=np.array(["train", "test"] * 24),
         subject=np.zeros(48, dtype=int),
+        session=np.array([""] * 48),
         run=np.array(["1"] * 48),
         image_id=image_id,
     )
@@ -94,7 +96,7 @@ def generated(prepared, folder, *, drawn=picture, k=1):
 
 def evaluated(metric, prepared, folder, context, *, inputs=None, **params):
     settings = {"metric": metric, "params": {}, "label": metric, "seed": 0, "split": "test"}
-    settings |= {"image_known": False} | params
+    settings |= params
     return run(evaluate, prepared | (inputs or {}), settings, folder, context)
 
 
@@ -154,10 +156,10 @@ def test_pictures_in_to_figures_out(prepared, shapes, tmp_path, context):
     tower = {"tower": "judge"}
     folders["features"] = run(_judge_features, folders, tower, tmp_path / "features", context)
     assert np.load(folders["features"] / "judge_logits.npy").shape == (24, 2, 2)
+    (prepared["prepare"] / "pairing.json").write_text(json.dumps({"image_known": True}))
     folder = evaluated(
-        "image_class_accuracy", prepared, tmp_path / "metric", context,
-        inputs=folders, image_known=True,
-    )  # fmt: skip
+        "image_class_accuracy", prepared, tmp_path / "metric", context, inputs=folders
+    )
     metric = json.loads((folder / "metric.json").read_text())
     assert metric["value"] == 1  # the pictures are those that were seen, aligned by trial id
     assert metric["n"] == 24
@@ -201,6 +203,21 @@ def test_logits_are_aligned_by_trial_id_and_labels_are_the_true_ones(prepared, t
     np.savez(prepared["select"] / "select.npz", **(select | {"label": shuffled}))
     folder = evaluated("accuracy", prepared, tmp_path / "m", context, inputs={"encode": encode})
     assert json.loads((folder / "metric.json").read_text())["value"] == 1
+
+
+def test_runs_of_the_same_name_in_two_sessions_are_two(prepared, tmp_path, context):
+    with np.load(prepared["select"] / "select.npz") as stored:
+        select = dict(stored)
+    session = np.array(["a", "b", "c", "d", "e", "f"])[np.arange(48) // 2 % 6]
+    np.savez(prepared["select"] / "select.npz", **(select | {"session": session}))
+    encode = tmp_path / "encode"
+    encode.mkdir()
+    np.save(encode / "trial_ids.npy", select["trial_id"])
+    np.save(encode / "logits.npy", np.eye(2, dtype=np.float32)[select["true_label"]])
+    folder = evaluated("accuracy", prepared, tmp_path / "m", context, inputs={"encode": encode})
+    assert set(pd.read_csv(folder / "per_sample.csv")["cluster"]) == {
+        f"0/{name}/1" for name in "abcdef"
+    }
 
 
 @pytest.fixture

@@ -72,6 +72,22 @@ desk = pytest.fixture(desk_in)
             "r.yaml:7 encoder.train.objective: unknown objective 'clasify'. Did you mean "
             "'classify'? Known objectives: ",
         ),
+        (
+            "params: {drop_prob: 0.5}",
+            "params: {embed_dim: -4}",
+            "r.yaml:6 encoder.params.embed_dim: must be >= 1, got -4",
+        ),
+        (
+            "epochs: 5, batch_size: 32, lr: 1e-3",
+            "epochs: 5, batch_size: 32, lr: .inf",
+            "r.yaml:7 encoder.train.lr: .inf is not a finite number",
+        ),
+        (
+            "metrics: [accuracy]",
+            "metrics: [accuracy]\nsources: {encoder.params.drop_prb: ours}",
+            "r.yaml:11 sources.encoder.params.drop_prb: encoder 'eegnet' has no parameter 'drop_prb'. "
+            "Did you mean 'drop_prob'?",
+        ),
         ("epochs: 5", "epochs: 0", "r.yaml:7 encoder.train.epochs: must be >= 1, got 0"),
         (
             "epochs: 5",

@@ -102,12 +102,15 @@ class Trials:
     signal : SignalInfo
     notes : tuple of str
         What a reader of the results must know (trials dropped and why, pairing by category ...).
+    image_known : bool
+        True where ``image_id`` is the picture that was shown; False where it only is of its class.
     """
 
     eeg: np.ndarray
     table: pd.DataFrame
     signal: SignalInfo
     notes: tuple[str, ...] = ()
+    image_known: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +219,7 @@ class MetricInputs:
     Parameters
     ----------
     trial_id, subject, run, image_id : arrays (N,)
+        ``run`` is "session/run" where the data set has sessions: two sessions share no run.
     label : array (N,), int64
         Global class index.
     class_names : tuple of str

@@ -55,7 +55,7 @@ DATASETS = Registry(
     "dataset",
     "zoo.datasets",
     "zoo.datasets",
-    facts=(*_FACTS, "leakage", "needs_root", "per_subject", "judge", "image_known"),
+    facts=(*_FACTS, "leakage", "needs_root", "per_subject", "judge"),
     family=REGISTRIES,
 )
 METRICS = Registry(

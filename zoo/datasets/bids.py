@@ -48,7 +48,6 @@ from zoo.seeds import named_seed
     needs_root=True,
     per_subject=True,
     judge="stimuli",
-    image_known=False,
     tiny={"split": {"by": "run", "test": ["2"], "val": []}},
 )
 class Bids:
@@ -161,7 +160,7 @@ class Bids:
         for image_id in table.image_id.unique():
             check_picture(folder / "stimuli" / image_id)
         notes = (_kept_note(len(table), dropped), *(() if known else (PAIRED,)))
-        return Trials(np.concatenate(eeg), table, signal, notes)
+        return Trials(np.concatenate(eeg), table, signal, notes, image_known=known)
 
     def split_of(self, table: pd.DataFrame) -> np.ndarray:
         """Return "train", "val" or "test" for each row of `table`."""

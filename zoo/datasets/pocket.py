@@ -45,7 +45,6 @@ REACH = (-0.5, 0.6)  # seconds around onset that a window may cover
     needs_root=False,
     per_subject=True,
     judge="pocket",
-    image_known=True,
     tiny={"n_classes": 2, "images_per_class": 12, "subjects": [1]},
 )
 class Pocket:

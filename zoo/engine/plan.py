@@ -228,7 +228,6 @@ class _Builder:
             "label": metric.label,
             "seed": cell.seed,
             "split": "test",
-            "image_known": dataset.meta.get("image_known", True),
         }
         components = [spec]
         if "logits" in needs and control not in TRAINED_CONTROLS:

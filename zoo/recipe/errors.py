@@ -61,13 +61,20 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: dict[tuple[Where, str], None] = {}
+        self._unreadable: set[Where] = set()
 
     def __bool__(self) -> bool:
         return bool(self._found)
 
     def add(self, where: Where, message: str) -> None:
         """Note one problem."""
-        self._found[where, message.strip()] = None
+        if where not in self._unreadable:
+            self._found[where, message.strip()] = None
+
+    def unreadable(self, where: Where, message: str) -> None:
+        """Note that a value cannot be read: whatever else is said of its place is an echo."""
+        self.add(where, message)
+        self._unreadable.add(where)
 
     def at(self, where: Where) -> bool:
         """Say whether something is wrong at a place already."""

@@ -22,10 +22,11 @@ from zoo.recipe.grid import (
 )
 from zoo.recipe.layers import layer, merge, normalised, stand_in, without
 from zoo.recipe.nodes import Node, plain
-from zoo.recipe.overrides import Assignments, parse_overrides, path_problem
+from zoo.recipe.overrides import Assignments, parse_overrides
 from zoo.recipe.resolve import Resolver
 from zoo.recipe.resolved import resolved
 from zoo.recipe.schema import CELL_KEYS, FILE_KEYS
+from zoo.recipe.sources import check_sources
 from zoo.recipe.stand_ins import forbid, require_data, require_weights, stamps
 from zoo.recipe.yaml_strict import parse
 
@@ -83,7 +84,7 @@ def load_recipe(
     ids = cell_ids([variant.coords for variant in variants])
     resolver = Resolver(problems)
     found = [resolver.cell(v.tree, v.coords, i) for v, i in zip(variants, ids, strict=True)]
-    file.check_other_layers(applied, problems)
+    file.check_other_layers(applied, variants, problems)
     cells = tuple(cell for cell in found if cell is not None)
     trees = [variant.tree for variant in variants]
     if scale == "full":
@@ -135,18 +136,23 @@ class _File:
             return _listed(base, self.cells, overrides, problems)
         return expand(base, axes_of({**self.grid, **more_axes}, problems), overrides)
 
-    def check_other_layers(self, applied: Sequence[str], problems: Problems) -> None:
-        """Check the layers that are not in use now: a typo must not wait until they are.
+    def check_other_layers(
+        self, applied: Sequence[str], in_use_variants: Sequence[Variant], problems: Problems
+    ) -> None:
+        """Check the layers not in use now, and the notes: a typo must not wait until they are.
 
         Without stand-ins, names of components that do not exist are passed over: a stand-in may
         be there because they do not exist.
         """
         in_use = [kind for kind in applied if kind in self.pocket]
+        trees = [variant.tree for variant in in_use_variants]
         for kinds in ([], list(self.pocket)):
             if kinds != in_use:
                 resolver = Resolver(problems, tolerate_unknown=not kinds)
                 for variant in self.variants(kinds, [], {}, problems):
                     resolver.cell(variant.tree, variant.coords)
+                    trees.append(variant.tree)
+        check_sources(self.sources.entries(), trees, problems)
 
 
 def _read(path: Path, shown: str) -> str:
@@ -183,7 +189,7 @@ def _file(text: str, shown: str, problems: Problems) -> _File:
         pocket=pocket,
         grid=_mapping(root, "grid", problems),
         cells=cells,
-        sources=_sources(root, problems),
+        sources=Node(_mapping(root, "sources", problems), root.where),
     )
 
 
@@ -192,17 +198,6 @@ def _mapping(root: Node, key: str, problems: Problems) -> dict[str, Node]:
     if node is not None and not isinstance(node.value, dict):
         problems.add(node.where, "must be a mapping")
     return {} if node is None else dict(node.entries())
-
-
-def _sources(root: Node, problems: Problems) -> Node:
-    entries = _mapping(root, "sources", problems)
-    for dotted, node in entries.items():
-        problem = path_problem(dotted)
-        if problem is None and not isinstance(node.value, str):
-            problem = "must say in words where the choice comes from"
-        if problem is not None:
-            problems.add(node.where, problem)
-    return Node(entries, root.where)
 
 
 def _listed(base: Node, cells: Node, overrides: Assignments, problems: Problems) -> list[Variant]:

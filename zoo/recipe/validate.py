@@ -71,7 +71,7 @@ def compatibility(
     if dataset is not None:
         _dataset(dataset.params, note)
     if encoder is not None:
-        _encoder(encoder.train, note)
+        _encoder(encoder, specs.get("encoder"), note)
     if conditioner is not None and "conditioner" in specs:
         _rates(conditioner, specs["conditioner"], note)
     if pipeline is not None and "pipeline" in specs:
@@ -130,7 +130,12 @@ def _split(split: Mapping[str, Any], note: Note) -> None:
             note((*path, "val"), f"{both!r} is in test, too; splits must not share it")
 
 
-def _encoder(train: Train, note: Note) -> None:
+def _encoder(block: EncoderBlock, spec: ComponentSpec | None, note: Note) -> None:
+    for name in () if spec is None else spec.meta.get("tokens", ()):
+        size = _value(spec, block.params, name) if isinstance(name, str) else None
+        if _is_number(size) and size < 1:
+            note(("encoder", "params", name), f"must be >= 1, got {size}")
+    train = block.train
     if train.lr.all is None:
         note(("encoder", "train", "lr"), "must be one number: an encoder has no groups")
     for key in _DENOISING:

@@ -139,7 +139,7 @@ def _convert(node: yaml.Node, where: Where, problems: Problems) -> Node:
     try:
         return Node(_scalar(node), where)
     except ValueError as error:
-        problems.add(where, str(error))
+        problems.unreadable(where, str(error))
         return Node(None, where)
 
 

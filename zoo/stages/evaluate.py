@@ -30,8 +30,8 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         ``prepare`` and ``select`` always; ``encode``, ``generate``, ``judge`` and ``features``
         (the judge's scores) as the metric's ``needs`` ask.
     params : dict
-        ``metric`` (name), ``params``, ``split``, ``seed``, ``image_known``; ``dataset`` and
-        ``dataset_params`` where the training images are needed.
+        ``metric`` (name), ``params``, ``split``, ``seed``; ``dataset`` and ``dataset_params``
+        where the training images are needed.
     """
     metric = METRICS.create(params["metric"], **params["params"])
     scored = read_inputs(inputs, params, context)
@@ -88,16 +88,23 @@ def read_inputs(inputs: Inputs, params: dict[str, Any], context: Context) -> Met
     return MetricInputs(
         trial_id=trial_id,
         subject=select["subject"][here],
-        run=select["run"][here],
+        run=_runs(select["session"], select["run"])[here],
         image_id=select["image_id"][here].astype(str),
         label=select["true_label"][here].astype(np.int64),
         class_names=tuple(signal["class_names"]),
         trained_classes=tuple(np.unique(select["label"][train]).tolist()),
         split=params["split"],
         seed=params["seed"],
-        image_known=params["image_known"],
+        image_known=json.loads((inputs["prepare"] / "pairing.json").read_text())["image_known"],
         **fields,
     )
+
+
+def _runs(session: np.ndarray, run: np.ndarray) -> np.ndarray:
+    """Return the runs by names that are unique within a subject."""
+    if not (session != "").any():
+        return run
+    return np.array([f"{s}/{r}" for s, r in zip(session, run, strict=True)])
 
 
 def _rows(ids: np.ndarray, wanted: np.ndarray, stage: str) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 Publishes ``eeg.npy`` (N, C, T) float32, un-normalised; ``trials.csv`` with the columns of
 `zoo.contracts.TRIAL_COLUMNS`, row i for trial i; ``signal.json``; ``notes.json``, a list of
-sentences that belong beside every result.
+sentences that belong beside every result; ``pairing.json``, whether a trial's picture is known.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     trials.table.to_csv(out / "trials.csv", index=False)
     (out / "signal.json").write_text(json.dumps(trials.signal.to_json(), indent=1))
     (out / "notes.json").write_text(json.dumps(list(trials.notes), indent=1))
+    (out / "pairing.json").write_text(json.dumps({"image_known": trials.image_known}))
 
 
 def check_trials(trials: Trials, name: str) -> None:

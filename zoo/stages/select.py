@@ -1,7 +1,7 @@
 """Stage select: which prepared trials take part, in which split, under which label and scale.
 
 Publishes ``select.npz`` (one entry per selected trial, in the order of the prepared array: rows,
-trial_id, label, true_label, split, subject, run, image_id; further mean_C and std_C of the
+trial_id, label, true_label, split, subject, session, run, image_id; further mean_C and std_C of the
 training trials, normalise, trained_classes) and ``overlap.json`` (share of the test trials whose
 image, block, run, session or subject also occurs in training).
 """
@@ -80,6 +80,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         true_label=true_label,
         split=split.astype("<U5"),
         subject=table.subject.to_numpy(np.int64),
+        session=table.session.to_numpy(dtype=str),
         run=table.run.to_numpy(dtype=str),
         image_id=table.image_id.to_numpy(dtype=str),
         mean_C=mean_C,
