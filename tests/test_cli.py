@@ -86,6 +86,15 @@ def test_a_broken_file_does_not_hide_the_others(
     assert "cli_plugin  Cli plugin: from the command line." in output
 
 
+def test_a_plugin_module_of_the_working_folder(
+    plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(plugin.parent)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    output = zoo("list", "encoders", "--plugin", "cli_plugin").output
+    assert "cli_plugin        Cli plugin: from the command line." in output
+
+
 def test_list_mistakes() -> None:
     result = zoo("list", "encodrs")
     assert result.exit_code == 2

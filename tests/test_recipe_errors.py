@@ -85,8 +85,8 @@ desk = pytest.fixture(desk_in)
         (
             "metrics: [accuracy]",
             "metrics: [accuracy]\nsources: {encoder.params.drop_prb: ours}",
-            "r.yaml:11 sources.encoder.params.drop_prb: encoder 'eegnet' has no parameter 'drop_prb'. "
-            "Did you mean 'drop_prob'?",
+            "r.yaml:11 sources.encoder.params.drop_prb: encoder 'eegnet' has no parameter "
+            "'drop_prb'. Did you mean 'drop_prob'?",
         ),
         ("epochs: 5", "epochs: 0", "r.yaml:7 encoder.train.epochs: must be >= 1, got 0"),
         (
