@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from registry import UserError
@@ -156,6 +156,18 @@ def test_starting_from_another_encoder_without_steps_keeps_it(data: Data):
     assert (first / "tokens.npy").read_bytes() == (second / "tokens.npy").read_bytes()
 
 
+def test_an_encoder_without_steps_learns_nothing_of_the_new_recordings(data: Data, tmp_path: Path):
+    first = data.encode("first")
+    other = Data(tmp_path / "other")
+    other.eeg = 50 * other.eeg + 1e-3
+    other.normalise = "none"  # the scale reaches the encoder
+    out = other.encode("zero-shot", init=first, epochs=None, steps=0)
+    for name in ("encoder.safetensors", "objective.safetensors"):
+        assert (out / name).read_bytes() == (first / name).read_bytes(), name
+    record = json.loads((out / "encode.json").read_text())
+    assert (record["selected"], record["selected_on"], record["steps"]) == ("last", None, 0)
+
+
 def test_starting_from_another_shape_is_refused(data: Data):
     first = data.encode("first")
     with pytest.raises(
@@ -181,12 +193,12 @@ def test_a_single_class_is_refused(data: Data):
         data.encode()
 
 
-def test_tokens_beyond_float16_are_refused(data: Data):
-    first = data.encode("first")
+@pytest.mark.parametrize(("part", "factor"), [("final", 1e8), ("running_var", torch.nan)])
+def test_tokens_beyond_float16_are_refused(data: Data, part: str, factor: float):
+    first = data.encode("first", epochs=1)
     weights = load_file(first / "encoder.safetensors")
-    from safetensors.torch import save_file
-
-    save_file({k: v * 1e8 if "final" in k else v for k, v in weights.items()},
+    assert any(part in name for name in weights)
+    save_file({k: v * factor if part in k else v for k, v in weights.items()},
               first / "encoder.safetensors")  # fmt: skip
     with pytest.raises(UserError, match="exceed the range of float16"):
         data.encode("second", init=first, epochs=None, steps=0)

@@ -161,7 +161,7 @@ def test_no_steps_leave_everything_as_it_came(tmp_path):
         tmp_path, epochs=None, steps=0, validate=lambda: {"val_accuracy": 0.4},
         select_by="val_accuracy",
     )  # fmt: skip
-    assert summary["selected_value"] == 0.4
+    assert (summary["selected"], summary["selected_value"]) == ("last", None)
     assert all(torch.equal(v, before[k]) for k, v in problem.model.state_dict().items())
     assert rows_of(tmp_path)[0]["val_accuracy"] == "0.4"
 
@@ -179,6 +179,24 @@ def test_a_diverging_loss_is_reported(tmp_path):
     problem.x[:] = torch.nan
     with pytest.raises(TrainingDiverged, match="train problem: the loss is nan at step 1; lower t"):
         problem.fit(tmp_path)
+
+
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_last_step_that_ends_in_nan_is_reported(tmp_path, ema):
+    """The loss of that step is a number, its gradient is not, and no later loss would tell."""
+    problem = Problem()
+
+    def loss(indices: np.ndarray, batch: int) -> torch.Tensor:
+        nothing = 0 * problem.model[0].weight.sum()
+        return problem.loss(indices, batch) + (nothing.sqrt() if batch == 11 else 0)
+
+    groups = {"all": list(problem.model.parameters())}
+    arguments = {"train": {**TRAIN, "ema": ema}, "n_items": 33, "seed": 0, "description": "train d"}
+    with pytest.raises(TrainingDiverged, match="d: weights are NaN or infinite after step 12"):
+        fit(
+            groups=groups, loss=loss, state={"model": problem.model},
+            checkpoint=tmp_path / "work", log=tmp_path / "log.csv", **arguments,
+        )  # fmt: skip
 
 
 def test_a_foreign_or_damaged_checkpoint_is_refused(tmp_path):

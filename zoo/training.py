@@ -7,7 +7,6 @@ and ends with the same numbers as one that was never killed.
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from zoo.checkpoints import load_checkpoint, save_checkpoint
 from zoo.optimisation import Batches, Ema, adamw, lr_factor
 from zoo.progress import bar
 from zoo.seeds import named_seed
+from zoo.training_log import TrainingDiverged, TrainingLog
 
 #: Seconds between two checkpoints.
 CHECKPOINT_SECONDS = 30.0
@@ -34,10 +34,6 @@ Loss = Callable[[np.ndarray, int], Tensor]
 Validate = Callable[[], dict[str, float]]
 
 _HALF = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class TrainingDiverged(UserError):
-    """The loss is no longer a number: the settings of the training are at fault."""
 
 
 class StateHolder(Protocol):
@@ -94,7 +90,7 @@ def fit(
         Called at the end of every epoch and of the training, with averaged weights under ``ema``.
     select_by : str, optional
         Key of `validate`'s result, higher is better. With ``select: best`` the epoch with the
-        highest value is kept, the earliest where values tie.
+        highest value is kept, the earliest where values tie. Without steps there is no choice.
 
     Returns
     -------
@@ -106,7 +102,7 @@ def fit(
     Raises
     ------
     TrainingDiverged
-        The loss became NaN or infinite.
+        The loss, or a trained parameter that was selected, became NaN or infinite.
     UserError
         Nothing to train, or a checkpoint of another training in the folder.
     """
@@ -139,7 +135,7 @@ class _Training:
         if n_items < 1:
             raise UserError(f"{description}: there are no training items")
         self.train, self.seed, self.state = train, seed, state
-        self.folder, self.description, self.log = checkpoint, description, log
+        self.folder, self.description, self.log_file = checkpoint, description, log
         self.batches = Batches(n_items, train["batch_size"], seed)
         self.accumulate: int = train["accumulate"]
         self.total: int = train["steps"]
@@ -149,7 +145,8 @@ class _Training:
         if not self.parameters and self.total:
             raise UserError(f"{description}: nothing is open for training; set train.steps to 0")
         self.device = self.parameters[0].device if self.parameters else torch.device("cpu")
-        self.stateful: dict[str, Any] = dict(state)
+        self.log = TrainingLog(description, self.device)
+        self.stateful: dict[str, Any] = {**state, " log": self.log}
         if self.parameters:
             self.optimiser = adamw(
                 groups,
@@ -165,9 +162,7 @@ class _Training:
             self.ema = Ema(self.parameters, train["ema"])
             self.stateful[" ema"] = self.ema
         self.step, self.seconds = 0, 0.0
-        self.rows: list[dict[str, float]] = []
         self.best: dict[str, Any] | None = None
-        self.running, self.counted = torch.zeros((), device=self.device), 0
 
     def loop(self, loss: Loss) -> None:
         """Train from `self.step` to the end."""
@@ -188,7 +183,13 @@ class _Training:
                 progress.set_postfix(self.summary_line(scores), refresh=False)
                 shown = time.monotonic()
             if check or last or self.step % every == 0:
-                self.add_row(factor, scores)
+                self.log.add_row(
+                    step=self.step,
+                    epoch=self.step * self.accumulate / self.batches.per_epoch,
+                    lr=self.optimiser.param_groups[0]["full_lr"] * factor,
+                    scores=scores,
+                    seconds=self.seconds,
+                )
             if self.step in self.train["snapshots"]:
                 save_checkpoint(self.snapshot(self.step), self.selectable())
             if last or time.monotonic() - saved >= CHECKPOINT_SECONDS:
@@ -210,7 +211,7 @@ class _Training:
             with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
                 value = loss(self.batches[batch], batch) / self.accumulate
             self.scaler.scale(value).backward()
-            self.running += value.detach()
+            self.log.add_loss(value)
         if self.train["grad_clip"] is not None:
             self.scaler.unscale_(self.optimiser)
             nn.utils.clip_grad_norm_(self.parameters, self.train["grad_clip"])
@@ -219,7 +220,7 @@ class _Training:
         self.optimiser.zero_grad(set_to_none=True)
         if self.ema is not None:
             self.ema.update(step)
-        self.counted += 1
+        self.log.steps += 1
         return factor
 
     def checked(self) -> dict[str, float]:
@@ -228,7 +229,7 @@ class _Training:
         with self.evaluating():
             torch.manual_seed(named_seed(self.seed, "validate", self.step))
             scores = {name: float(value) for name, value in self.validate().items()}
-        if self.select_by is not None and self.train["select"] == "best":
+        if self.total and self.select_by is not None and self.train["select"] == "best":
             value = scores[self.select_by]
             if not math.isnan(value) and (self.best is None or value > self.best["value"]):
                 self.best = {
@@ -242,14 +243,15 @@ class _Training:
     def finish(self) -> dict[str, Any]:
         """Put what was selected into the state; write the log; return the summary."""
         if not self.total and self.validate is not None:  # zero steps: score what came in
-            self.rows = [{"step": 0, "epoch": 0, **self.checked(), "seconds": 0.0}]
+            self.log.rows = [{"step": 0, "epoch": 0, **self.checked(), "seconds": 0.0}]
         if self.best is not None:
             for name, saved in self.best["state"].items():
                 self.state[name].load_state_dict(saved)
         elif self.ema is not None:
             self.ema.swap()
+        self.require_finite()
         self.set_mode(training=False)
-        self.write_log()
+        self.log.write(self.log_file)
         chosen = self.best or {"step": self.step, "epoch": self.epochs_after(self.step)}
         return {
             "steps": self.total,
@@ -258,10 +260,18 @@ class _Training:
             "selected_step": chosen["step"],
             "selected_epoch": chosen["epoch"],
             "selected_value": chosen.get("value"),
-            "final_loss": self.rows[-1]["loss"] if self.total else None,
+            "final_loss": self.log.rows[-1]["loss"] if self.total else None,
             "seconds": round(self.seconds, 3),
             "snapshots": {step: str(self.snapshot(step)) for step in self.train["snapshots"]},
         }
+
+    def require_finite(self) -> None:
+        """Raise where a trained parameter is no number: no loss may have followed that step."""
+        if not all(bool(p.isfinite().all()) for p in self.parameters):
+            raise TrainingDiverged(
+                f"{self.description}: weights are NaN or infinite after step {self.step}; lower "
+                "train.lr, or use precision fp32 and a grad_clip"
+            )
 
     def selectable(self) -> dict[str, dict[str, Tensor]]:
         """Return a copy of the state as it would be used, averaged under ``ema``."""
@@ -299,45 +309,7 @@ class _Training:
         """Return what the progress bar shows besides time: epoch, loss, scores."""
         epoch = f"{self.epochs_after(self.step)}/{self.epochs_after(self.total)}"
         shown = {name: f"{value:.3f}" for name, value in scores.items()}
-        return {"epoch": epoch, "loss": f"{self.mean_loss():.4f}", **shown}
-
-    def mean_loss(self) -> float:
-        """Return the mean loss since the last row.
-
-        Raises
-        ------
-        TrainingDiverged
-            It is NaN or infinite.
-        """
-        value = float(self.running) / self.counted
-        if not math.isfinite(value):
-            raise TrainingDiverged(
-                f"{self.description}: the loss is {value} at step {self.step}; lower train.lr, "
-                "or use precision fp32 and a grad_clip"
-            )
-        return value
-
-    def add_row(self, factor: float, scores: dict[str, float]) -> None:
-        self.rows.append(
-            {
-                "step": self.step,
-                "epoch": round(self.step * self.accumulate / self.batches.per_epoch, 3),
-                "loss": self.mean_loss(),
-                "lr": self.optimiser.param_groups[0]["full_lr"] * factor,
-                **scores,
-                "seconds": round(self.seconds, 2),
-            }
-        )
-        self.running, self.counted = torch.zeros_like(self.running), 0
-
-    def write_log(self) -> None:
-        scores = [k for row in self.rows for k in row]
-        names = dict.fromkeys(["step", "epoch", "loss", "lr", *scores])
-        names.pop("seconds", None)
-        with self.log.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [*names, "seconds"])
-            writer.writeheader()
-            writer.writerows(self.rows)
+        return {"epoch": epoch, "loss": f"{self.log.mean_loss(self.step):.4f}", **shown}
 
     # ---- checkpoints
 
@@ -355,8 +327,7 @@ class _Training:
         }
 
     def save(self) -> None:
-        progress = ("step", "seconds", "rows", "best", "running", "counted")
-        content = {name: getattr(self, name) for name in progress}
+        content = {"step": self.step, "seconds": self.seconds, "best": self.best}
         content["state"] = {name: part.state_dict() for name, part in self.stateful.items()}
         save_checkpoint(self.folder / "last.pt", {"identity": self.identity(), **content})
 
@@ -374,6 +345,5 @@ class _Training:
                 )
         for name, part in self.stateful.items():
             part.load_state_dict(content["state"][name])
-        for name in ("step", "seconds", "rows", "best", "counted"):
+        for name in ("step", "seconds", "best"):
             setattr(self, name, content[name])
-        self.running = content["running"].to(self.device)

@@ -47,7 +47,9 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     DataError
         A selected trial holds NaN or infinite values, or fewer than two classes can be trained.
     TrainingDiverged
-        The loss became NaN.
+        The loss or the weights became NaN.
+    UserError
+        The weights to start from do not fit, or the tokens do not fit into float16.
     """
     signal = SignalInfo.from_json(json.loads((inputs["prepare"] / "signal.json").read_text()))
     trials = _Selected.read(inputs, signal)
@@ -221,7 +223,8 @@ def _train(
         validate=validate if val_N.any() else None,
         select_by="val_accuracy" if val_N.any() else None,
     )
-    settle_batch_norm(encoder, eeg_NCT, subject_N)
+    if summary["steps"]:  # without, the encoder stays another's: nothing of these trials gets in
+        settle_batch_norm(encoder, eeg_NCT, subject_N)
     return summary
 
 
@@ -237,8 +240,10 @@ def _encode_all(
         chosen_N = np.zeros(n_selected, bool)
         chosen_N[start : start + chunk] = True
         tokens = tokens_of(encoder, *trials.part(chosen_N, device))
-        if tokens.abs().max() > np.finfo(np.float16).max:
-            raise UserError("the encoder's tokens exceed the range of float16; lower train.lr")
+        if not tokens.abs().max() <= np.finfo(np.float16).max:  # NaN is not either
+            raise UserError(
+                "the encoder's tokens are no numbers or exceed the range of float16; lower train.lr"
+            )
         tokens_NLD[start : start + chunk] = tokens.cpu().numpy()
         with torch.no_grad():
             logits.append(objective.predict(tokens).float().cpu().numpy())
