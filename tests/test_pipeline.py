@@ -213,16 +213,33 @@ def test_weights_that_are_not_there(tmp_path, copied):
     assert "there is no" in problems[2]
 
 
+def test_damaged_weights_are_found_before_they_are_loaded(copied):
+    unet = copied / "unet/diffusion_pytorch_model.safetensors"
+    whole = unet.read_bytes()
+    unet.write_bytes(whole[: len(whole) // 100])
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    (copied / "text_encoder/model.safetensors").write_bytes(pointer)
+    first, second = _weights.missing("tiny", copied)
+    assert "unet" in first
+    assert "not a whole safetensors file" in first
+    assert "pointer of Git LFS" in second
+    index = {"weight_map": {"conv_in.weight": "shard-1.safetensors"}}
+    unet.rename(copied / "kept")
+    unet.with_suffix(".safetensors.index.json").write_text(json.dumps(index))
+    assert "shard-1.safetensors, a shard" in _weights.missing("tiny", copied)[0]
+    (copied / "vae/config.json").write_text("{")
+    (found,) = _weights.missing("tiny", copied)
+    assert "vae/config.json is not JSON" in found
+
+
 def test_fingerprint_follows_the_content(copied, weights):
     before = _weights.fingerprint("tiny", weights)
     assert _weights.fingerprint("other name", weights) == before
-    _weights._file_hash.cache_clear()
     assert _weights.fingerprint("tiny", copied) == before
     (copied / "README.md").write_text("not read, so not part of it")
     assert _weights.fingerprint("tiny", copied) == before
     config = copied / "scheduler/scheduler_config.json"
     config.write_text(config.read_text().replace("0.012", "0.013"))
-    _weights._file_hash.cache_clear()
     assert _weights.fingerprint("tiny", copied) != before
 
 

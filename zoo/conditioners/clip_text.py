@@ -57,8 +57,9 @@ class ClipText(nn.Module):
     pipeline : PipelineInfo
         The denoiser it feeds; its text encoder is copied.
     text_encoder : str
-        How the copy is trained: all of it (``trained``), low-rank adapters on its attention
-        (``lora``), or not at all (``frozen``).
+        How the copy is trained: all of its layers (``trained``; not its position embedding, which
+        the projection's offset makes superfluous), low-rank adapters on its attention (``lora``),
+        or not at all (``frozen``).
     opens : str
         What is trained in the denoiser. ``attn2``: its cross-attention; ``unet``: all of it;
         ``attn2_lora``, ``unet_lora``: low-rank adapters on the attention.

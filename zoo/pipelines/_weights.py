@@ -118,9 +118,10 @@ def missing(weights: str, weights_root: Path | None) -> list[str]:
         if not any((folder / part / name).is_file() for name in names)
     ]
     configs = [folder / part / "config.json" for part in ("unet", "vae", "text_encoder")]
-    return lacking + [
+    lacking += [
         f"weights {weights!r}: there is no {path}" for path in configs if not path.is_file()
     ]
+    return lacking or [f"weights {weights!r}: {problem}" for problem in damaged(folder)]
 
 
 def variant(folder: Path, part: str) -> str | None:
@@ -146,6 +147,38 @@ def fingerprint(weights: str, weights_root: Path | None) -> str:
     return whole.hexdigest()
 
 
+def damaged(folder: Path) -> list[str]:
+    """Return one sentence for each file of a complete folder that cannot be read."""
+    problems = []
+    for config in [folder / INDEX, *sorted(folder.glob("*/*.json"))]:
+        try:
+            json.loads(config.read_text(encoding="utf-8"))
+        except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ones
+            problems.append(f"{config} is not JSON: {error}")
+    if problems:
+        return problems
+    for path in (path for path in _read_files(folder) if path.suffix == ".safetensors"):
+        if not path.is_file():
+            problems.append(f"there is no {path}, a shard that the index beside it names")
+        elif (reason := _no_safetensors(path)) is not None:
+            problems.append(f"{path} {reason}")
+    tokenizer = folder / "tokenizer"
+    if not (tokenizer / "tokenizer.json").is_file() and not (tokenizer / "merges.txt").is_file():
+        problems.append(f"there is no {tokenizer / 'merges.txt'}, which goes with vocab.json")
+    return problems
+
+
+def _no_safetensors(path: Path) -> str | None:
+    """Return why a file cannot be safetensors, from its first bytes and its size."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS, not the weights: fetch them with git lfs pull"
+    if len(start) < 8 or 8 + int.from_bytes(start[:8], "little") > path.stat().st_size:
+        return "is not a whole safetensors file: fetch it again"
+    return None
+
+
 def _folder(weights: str, weights_root: Path | None) -> Path:
     if weights == "pocket":
         return POCKET
@@ -168,18 +201,17 @@ def _read_files(folder: Path) -> list[Path]:
     return files
 
 
-@cache
 def _file_hash(path: Path) -> str:
     status = path.stat()
     if status.st_size < 50_000_000:
-        return _hash(path)
+        return _hash(path, status.st_size, status.st_mtime_ns)
     import platformdirs
 
     memory = Path(platformdirs.user_cache_dir("eegzoo")) / "weight-hashes.json"
     known = json.loads(memory.read_text()) if memory.is_file() else {}
     key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
     if key not in known:
-        known[key] = _hash(path)
+        known[key] = _hash(path, status.st_size, status.st_mtime_ns)
         memory.parent.mkdir(parents=True, exist_ok=True)
         partial = memory.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(known, indent=1))
@@ -187,6 +219,8 @@ def _file_hash(path: Path) -> str:
     return known[key]
 
 
-def _hash(path: Path) -> str:
+@cache
+def _hash(path: Path, _size: int, _mtime_ns: int) -> str:
+    """Hash a file; what is remembered is forgotten when the file changes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,12 +1,14 @@
 """Train the pocket weights: ``python -m zoo.pipelines.pocket.train OUT [--stage STAGE]``.
 
-Without ``--stage`` all stages run in order. Each resumes from its checkpoint in OUT.
+Without ``--stage`` all stages run in order. Each resumes from its checkpoint in OUT. The last one,
+``measure``, takes scikit-image's photographs: install ``.[test]``.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 from pathlib import Path
 
 STAGES = {
@@ -29,7 +31,10 @@ def main() -> None:
         import torch
 
         torch.set_num_threads(arguments.threads)
-    for stage in [arguments.stage] if arguments.stage else STAGES:
+    stages = [arguments.stage] if arguments.stage else list(STAGES)
+    if "measure" in stages and importlib.util.find_spec("skimage") is None:
+        parser.error("measure needs scikit-image's photographs: install the package with [test]")
+    for stage in stages:
         module, function = STAGES[stage]
         getattr(importlib.import_module(f"zoo.pipelines.pocket.{module}"), function)(arguments.out)
 
