@@ -163,6 +163,15 @@ def test_definitions_are_tooltips_and_a_list(run_folder):
     assert "accuracy Share of test trials." in found.text
 
 
+def test_a_control_without_a_value_gives_no_second_definition():
+    def entry(value, definition):
+        return {"metrics": {"accuracy": {"value": value, "definition": definition}}}
+
+    pair = [entry(0.5, "Share. 95 % interval: Wilson."), entry(None, "Share.")]
+    assert tables.definitions(pair) == [("accuracy", "Share. 95 % interval: Wilson.")]
+    assert tables.definitions(pair[1:]) == [("accuracy", "Share.")]
+
+
 def test_the_page_is_well_formed_and_loads_nothing_from_elsewhere(run_folder):
     found = page(run_folder)
     assert found.wrong == []

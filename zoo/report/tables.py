@@ -114,13 +114,19 @@ def rows(entries: Sequence[Entry]) -> list[Row]:
 
 
 def definitions(entries: Sequence[Entry]) -> list[tuple[str, str]]:
-    """Return every definition once, with the metric it defines."""
-    pairs = [
-        (metric_title(label), metric["definition"])
+    """Return every definition once, with the metric it defines.
+
+    A control for which the metric was not computed lacks the words about its interval: its
+    definition is left out where another has a value.
+    """
+    given = [
+        (label, metric["definition"], metric.get("value") is not None)
         for entry in entries
         for label, metric in entry["metrics"].items()
         if metric.get("definition")
     ]
+    computed = {label for label, _, has_value in given if has_value}
+    pairs = [(metric_title(n), text) for n, text, value in given if value or n not in computed]
     return list(dict.fromkeys(pairs))
 
 
