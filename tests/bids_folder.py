@@ -75,20 +75,30 @@ def stem_of(subject: str, run: str) -> str:
     return f"sub-{subject}_task-look_run-{run}"
 
 
-def write_run(root: Path, subject: str, run: str, eeg_CP, event_rows, ch_names=CH_NAMES) -> None:
+def write_run(
+    root: Path, subject: str, run: str, eeg_CP, event_rows, ch_names=CH_NAMES, sfreq=SFREQ
+) -> None:
     """Write one recording (microvolt) with its tables."""
     folder = root / f"sub-{subject}" / "eeg"
     folder.mkdir(parents=True, exist_ok=True)
     stem = stem_of(subject, run)
     channels = "\n".join(f"Ch{i}={name},,1,µV" for i, name in enumerate(ch_names, 1))
     header = _HEADER.format(
-        stem=f"{stem}_eeg", n=len(ch_names), interval=1e6 / SFREQ, channels=channels
+        stem=f"{stem}_eeg", n=len(ch_names), interval=1e6 / sfreq, channels=channels
     )
     (folder / f"{stem}_eeg.vhdr").write_text(header, encoding="utf-8")
     (folder / f"{stem}_eeg.vmrk").write_text(_MARKERS.format(stem=f"{stem}_eeg"), encoding="utf-8")
     eeg_CP.T.astype("<f4").tofile(folder / f"{stem}_eeg.eeg")
-    about = {"TaskName": "look", "SamplingFrequency": SFREQ, "PowerLineFrequency": 50}
+    about = {"TaskName": "look", "SamplingFrequency": sfreq, "PowerLineFrequency": 50}
     (folder / f"{stem}_eeg.json").write_text(json.dumps(about))
     listed = ["name\ttype\tunits", *(f"{name}\tEEG\tµV" for name in ch_names)]
     (folder / f"{stem}_channels.tsv").write_text("\n".join(listed) + "\n", encoding="utf-8")
     (folder / f"{stem}_events.tsv").write_text("\n".join(event_rows) + "\n", encoding="utf-8")
+
+
+def copy_run(folder: Path, stem: str, to: Path, to_stem: str) -> None:
+    """Copy the files of one recording, under another stem inside and out."""
+    to.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob(f"{stem}_*"):
+        content = file.read_bytes().replace(stem.encode(), to_stem.encode())
+        (to / file.name.replace(stem, to_stem)).write_bytes(content)

@@ -167,6 +167,7 @@ def test_wrong_parameters(params, message):
     ("params", "message"),
     [
         ({"band": [5, 125]}, "band is [5, 125] Hz, but the EEG is sampled at 250 Hz"),
+        ({"band": [1, 60], "resample": 100}, "the EEG is resampled to 100 Hz and holds nothing"),
         ({"band": [95, 5]}, "band is [95, 5]; it takes [low, high] in Hz"),
         ({"window": [0.1, 0.9]}, "window is [0.1, 0.9]; the pocket data reach from -0.5 to 0.6 s"),
         ({"window": [0.2, 0.1]}, "window is [0.2, 0.1]; it takes [start, stop]"),

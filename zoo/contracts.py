@@ -372,8 +372,11 @@ class Dataset(Protocol):
 
     def signal(self, root: Path | None) -> SignalInfo: ...
 
-    def load(self, root: Path | None) -> Trials:
-        """Return every trial of the prepared signal, un-normalised, in a fixed order."""
+    def load(self, root: Path | None, image_root: Path | None = None) -> Trials:
+        """Return every trial of the prepared signal, un-normalised, in a fixed order.
+
+        `image_root` holds the pictures where they do not lie beside the recordings.
+        """
         ...
 
     def split_of(self, table: pd.DataFrame) -> np.ndarray:

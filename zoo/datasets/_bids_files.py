@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,13 +62,19 @@ def find_recordings(root: Path | None, task: str | None) -> list[Recording]:
     Raises
     ------
     DataError
-        If the folder is missing, is no BIDS data set, holds no EEG, or several tasks.
+        If the folder is missing, is no BIDS data set, holds no EEG, several tasks, or two
+        recordings of the same subject, session and run.
     """
     from mne_bids import find_matching_paths
 
     root = require_bids(root)
     paths = find_matching_paths(
-        root, datatypes="eeg", suffixes="eeg", extensions=EEG_FILES, ignore_json=True
+        root,
+        datatypes="eeg",
+        suffixes="eeg",
+        extensions=EEG_FILES,
+        ignore_json=True,
+        ignore_nosub=True,  # what lies under derivatives/ or sourcedata/ is no raw recording
     )
     tasks = sorted({path.task for path in paths if path.task})
     if task is None and len(tasks) > 1:
@@ -89,7 +96,14 @@ def find_recordings(root: Path | None, task: str | None) -> list[Recording]:
         )
         for path in paths
     ]
-    return sorted(recordings, key=lambda r: (r.subject, _natural(r.session), _natural(r.run)))
+    recordings.sort(key=lambda r: (r.subject, _natural(r.session), _natural(r.run)))
+    for one, other in pairwise(recordings):
+        if one.trial_prefix == other.trial_prefix:  # acq-a and acq-b, or .edf beside .vhdr
+            raise DataError(
+                f"{one.name} and {other.name} are recordings of the same subject, session and "
+                "run; keep one of them in the folder, or number them as runs"
+            )
+    return recordings
 
 
 def require_bids(root: Path | None) -> Path:
@@ -121,14 +135,14 @@ def read_events(recording: Recording) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If there is no events file, it lacks a column, or it names no category.
+        If there is no events file, it cannot be read, lacks a column, or names no category.
     """
     found = recording.path.find_matching_sidecar(
         suffix="events", extension=".tsv", on_error="ignore"
     )
     if found is None:
         raise DataError(f"{recording.name} has no events.tsv beside it, so it has no trials")
-    table = pd.read_csv(found, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    table = read_tsv(Path(found))
     for column in ("onset", "trial_type"):
         if column not in table:
             there = ", ".join(table.columns)
@@ -149,22 +163,44 @@ def read_events(recording: Recording) -> pd.DataFrame:
     return events
 
 
-def pictures_of(root: Path, category: str) -> list[str]:
+def read_tsv(file: Path) -> pd.DataFrame:
+    """Return a table of a BIDS folder, every cell a text.
+
+    Raises
+    ------
+    DataError
+        If it is empty, is no UTF-8 text (BIDS asks for it), or its rows differ in length.
+    """
+    try:
+        return pd.read_csv(
+            file, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+        )
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file.name} is no UTF-8 text; save it as UTF-8") from error
+    except pd.errors.EmptyDataError as error:
+        raise DataError(f"{file.name} is empty; write the table or remove the recording") from error
+    except pd.errors.ParserError as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{file.name} cannot be read as a table: {reason}") from error
+
+
+def pictures_of(pictures: Path, category: str) -> list[str]:
     """Return the pictures of a category, as ``category/file``, sorted.
 
     Raises
     ------
     DataError
-        If there is no ``stimuli/<category>`` with pictures.
+        If there is no ``<pictures>/<category>`` with pictures.
     """
-    folder = root / "stimuli" / category
+    folder = pictures / category
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     names = [f"{category}/{f.name}" for f in files if f.suffix.lower() in PICTURES]
     if not names:
         what = "holds no picture" if folder.is_dir() else "is missing"
         raise DataError(
-            f"{folder} {what}, but events have the trial_type {category!r}; add pictures there, or "
-            "name the categories to use with dataset.params.trial_types"
+            f"{folder} {what}, but events have the trial_type {category!r}; add pictures there, "
+            "name another folder of pictures with --image-root, or the categories to use with "
+            "dataset.params.trial_types"
         )
     return names
 
@@ -195,7 +231,9 @@ def _opened(file: Path, use: Any) -> Any:
         with Image.open(file) as image:
             return use(image)
     except FileNotFoundError as error:
-        raise DataError(f"picture {file} is missing") from error
+        raise DataError(
+            f"picture {file} is missing; add it, or name the folder of pictures with --image-root"
+        ) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{file} cannot be read as a picture ({error}); replace it") from error
 

@@ -15,23 +15,36 @@ from scipy.signal import resample_poly
 from zoo.contracts import DataError
 
 
-def band_limits(band: Sequence[float] | None, sfreq: float) -> tuple[float, float] | None:
+def band_limits(
+    band: Sequence[float] | None, sfreq: float, resample: float | None = None
+) -> tuple[float, float] | None:
     """Return `band` as two numbers, checked against the sampling rate.
+
+    Parameters
+    ----------
+    band : [low, high] or None
+    sfreq : float
+        Rate of the recording.
+    resample : float, optional
+        Rate that it is brought to after the filter.
 
     Raises
     ------
     DataError
-        If it is not two rising numbers below half of `sfreq`.
+        If it is not two rising numbers below half of the lower rate.
     """
     if band is None:
         return None
     if len(band) != 2 or not 0 < band[0] < band[1]:
         raise DataError(f"band is {list(band)}; it takes [low, high] in Hz, for example [5, 95]")
     low, high = float(band[0]), float(band[1])
-    if high >= sfreq / 2:
+    rate, made = sfreq, "sampled at"
+    if resample is not None and resample < sfreq:
+        rate, made = resample, "resampled to"
+    if high >= rate / 2:
         raise DataError(
-            f"band is [{low:g}, {high:g}] Hz, but the EEG is sampled at {sfreq:g} Hz and holds "
-            f"nothing from {sfreq / 2:g} Hz up; lower the upper limit"
+            f"band is [{low:g}, {high:g}] Hz, but the EEG is {made} {rate:g} Hz and holds "
+            f"nothing from {rate / 2:g} Hz up; lower the upper limit"
         )
     return low, high
 

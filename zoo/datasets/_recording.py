@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from zoo.contracts import DataError
-from zoo.datasets._bids_files import Recording
+from zoo.datasets._bids_files import Recording, read_tsv
 from zoo.datasets._filtering import window_samples
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Cut:
         Seconds from onset; its mean is taken off each channel of each trial.
     reject_uv : float or None
         Largest peak-to-peak amplitude in a trial.
+    class_names : tuple of str
+        Trial types that are cut; none of them is a mark that drops trials, whatever its name.
     """
 
     ch_names: tuple[str, ...]
@@ -44,6 +47,7 @@ class Cut:
     window: Sequence[float]
     baseline: Sequence[float] | None
     reject_uv: float | None
+    class_names: tuple[str, ...]
 
 
 def open_recording(recording: Recording) -> mne.io.BaseRaw:
@@ -56,12 +60,12 @@ def open_recording(recording: Recording) -> mne.io.BaseRaw:
     """
     import mne_bids
 
+    listed = _listed_channels(recording)  # first: of a broken table MNE-BIDS says less
     try:
         raw = mne_bids.read_raw_bids(recording.path, verbose="error")
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{recording.name} cannot be read as EEG: {reason}") from error
-    listed = _listed_channels(recording)
     if listed is not None and len(listed) != len(raw.ch_names):
         raise DataError(
             f"{recording.name} holds {len(raw.ch_names)} channels, its channels.tsv lists "
@@ -83,7 +87,7 @@ def _listed_channels(recording: Recording) -> list[str] | None:
     )
     if found is None:
         return None
-    table = pd.read_csv(found, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    table = read_tsv(Path(found))
     return table["name"].tolist() if "name" in table else None
 
 
@@ -99,15 +103,17 @@ def require_channels(raw: mne.io.BaseRaw, wanted: Sequence[str], recording: Reco
 
 
 def cut_trials(
-    recording: Recording, onsets: np.ndarray, cut: Cut
+    raw: mne.io.BaseRaw, recording: Recording, onsets: np.ndarray, cut: Cut
 ) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
     """Filter a recording whole and cut trials.
 
     Parameters
     ----------
+    raw : Raw
+        The recording, as `open_recording` returns it; it is changed.
     recording : Recording
     onsets : array (N,)
-        Seconds.
+        Seconds; there may be none.
     cut : Cut
 
     Returns
@@ -126,9 +132,14 @@ def cut_trials(
     """
     import mne
 
-    raw = open_recording(recording)
+    start, n_times = window_samples(cut.window, cut.sfreq)
     require_channels(raw, cut.ch_names, recording)
+    no_trial = np.empty((0, len(cut.ch_names), n_times), np.float32), np.empty(0, np.int64)
+    if len(onsets) == 0:
+        return *no_trial, Counter()
     raw.pick(list(cut.ch_names)).load_data(verbose="error")
+    raw.info["bads"] = []  # MNE would spare channels marked bad from `reject_uv`
+    _forget_classes(raw, cut.class_names)
     raw.reorder_channels(list(cut.ch_names))
     _require_numbers(raw, recording)
     if cut.band is not None:
@@ -136,7 +147,6 @@ def cut_trials(
     if cut.sfreq != raw.info["sfreq"]:
         raw.resample(cut.sfreq, method="polyphase", verbose="error")
 
-    start, n_times = window_samples(cut.window, cut.sfreq)
     first, last = start, start + n_times - 1
     if cut.baseline is not None:
         base_first, base_n = window_samples(cut.baseline, cut.sfreq)
@@ -144,28 +154,46 @@ def cut_trials(
     samples = np.round(onsets * cut.sfreq).astype(np.int64) + raw.first_samp
     order = np.argsort(samples, kind="stable")
     events = np.stack([samples, np.zeros_like(samples), np.arange(len(samples)) + 1], axis=1)
-    epochs = mne.Epochs(
-        raw,
-        events[order],
-        tmin=first / cut.sfreq,
-        tmax=last / cut.sfreq,
-        baseline=None,
-        proj=False,
-        reject=None if cut.reject_uv is None else {"eeg": cut.reject_uv * 1e-6},
-        event_repeated="drop",
-        preload=True,
-        verbose="error",
-    )
+    with warnings.catch_warnings():  # what is dropped is counted below
+        warnings.filterwarnings("ignore", "All epochs were dropped", RuntimeWarning)
+        epochs = mne.Epochs(
+            raw,
+            events[order],
+            tmin=first / cut.sfreq,
+            tmax=last / cut.sfreq,
+            baseline=None,
+            proj=False,
+            reject=None if cut.reject_uv is None else {"eeg": cut.reject_uv * 1e-6},
+            event_repeated="drop",
+            preload=True,
+            verbose="error",
+        )
+    dropped = Counter(_reason(log, cut) for log in epochs.drop_log if log)
+    assert len(epochs) + sum(dropped.values()) == len(onsets)
+    if len(epochs) == 0:
+        return *no_trial, dropped
     eeg_NCT = epochs.get_data() * 1e6
     if cut.baseline is not None:
         base = slice(base_first - first, base_first - first + base_n)
         eeg_NCT = eeg_NCT - eeg_NCT[:, :, base].mean(axis=2, keepdims=True)
     eeg_NCT = eeg_NCT[:, :, start - first : start - first + n_times]
     kept = epochs.events[:, 2] - 1
-    dropped = Counter(_reason(log, cut) for log in epochs.drop_log if log)
-    assert len(kept) + sum(dropped.values()) == len(onsets)
     back = np.argsort(kept)
     return eeg_NCT[back].astype(np.float32), kept[back], dropped
+
+
+def _forget_classes(raw: mne.io.BaseRaw, class_names: tuple[str, ...]) -> None:
+    """Delete the annotations that MNE-BIDS made of the trials themselves.
+
+    MNE drops what overlaps an annotation whose name begins with "bad"; a class may be a badger.
+    Where a trial type goes with several values, MNE-BIDS calls it ``trial_type/value``.
+    """
+    own = [
+        index
+        for index, name in enumerate(map(str.strip, raw.annotations.description))
+        if any(name == one or name.startswith(f"{one}/") for one in class_names)
+    ]
+    raw.annotations.delete(own)
 
 
 def _require_numbers(raw: mne.io.BaseRaw, recording: Recording) -> None:

@@ -68,6 +68,16 @@ def split_by(table: pd.DataFrame, split: Mapping[str, Any]) -> np.ndarray:
     return part_of_trial
 
 
+def require_known_images(split: Any) -> None:
+    """Raise DataError where `split` is by image; for data whose pictures shown are not known."""
+    if isinstance(split, Mapping) and split.get("by") == "image":
+        raise DataError(
+            "dataset.params.split is by image, but the events do not name the picture shown: each "
+            "trial's picture was drawn by a seed within its category, so such a split divides "
+            "nothing that was seen; split by run, session or subject"
+        )
+
+
 def select_named(values: np.ndarray, wanted: Sequence[Any], where: str, what: str) -> np.ndarray:
     """Return the mask of `values` that are among `wanted`; ``6``, ``"6"`` and ``"06"`` agree.
 

@@ -36,7 +36,7 @@ from zoo.datasets._bids_files import (
 from zoo.datasets._choices import check_choices
 from zoo.datasets._filtering import band_limits, window_samples
 from zoo.datasets._recording import Cut, cut_trials, open_recording, require_channels
-from zoo.datasets._splits import split_by
+from zoo.datasets._splits import require_known_images, split_by
 from zoo.seeds import named_seed
 
 
@@ -48,6 +48,7 @@ from zoo.seeds import named_seed
     needs_root=True,
     per_subject=True,
     judge="stimuli",
+    pictures=("image_size",),
     tiny={"split": {"by": "run", "test": ["2"], "val": []}},
 )
 class Bids:
@@ -122,6 +123,7 @@ class Bids:
     def signal(self, root: Path | None) -> SignalInfo:
         """Return what the EEG looks like, from headers and event tables alone."""
         recordings = find_recordings(root, self.task)
+        class_names = self._classes(recordings)
         first = of_subjects(recordings, self.subjects)[0]
         raw = open_recording(first)
         ch_names = tuple(self.channels or raw.ch_names)
@@ -134,33 +136,48 @@ class Bids:
             ch_names=ch_names,
             ch_pos=_positions(raw.pick(list(ch_names)), ch_names),
             scale="microvolt",
-            band=band_limits(self.band, float(raw.info["sfreq"])),
+            band=band_limits(self.band, float(raw.info["sfreq"]), self.resample),
             reference="as recorded",
             n_subjects=len({r.subject for r in recordings}),
-            class_names=self._classes(recordings),
+            class_names=class_names,
         )
 
-    def load(self, root: Path | None) -> Trials:
+    def load(self, root: Path | None, image_root: Path | None = None) -> Trials:
         """Read, filter and cut every recording of the chosen subjects."""
-        folder, signal = require_bids(root), self.signal(root)
+        signal = self.signal(root)
+        pictures = image_root or require_bids(root) / "stimuli"
         cut = Cut(
-            signal.ch_names, signal.band, signal.sfreq, self.window, self.baseline, self.reject_uv
-        )
-        eeg, tables, dropped, known = [], [], Counter[str](), True
+            signal.ch_names, signal.band, signal.sfreq, self.window, self.baseline, self.reject_uv,
+            signal.class_names,
+        )  # fmt: skip
+        eeg, tables, known = [], [], True
+        dropped, marked = Counter[str](), Counter[str]()
         for recording in of_subjects(find_recordings(root, self.task), self.subjects):
-            self._require_rate(recording, signal)
             events = read_events(recording)
-            trials = self._table(recording, events, signal, folder)
-            recording_NCT, kept, lost = cut_trials(recording, trials.onset.to_numpy(), cut)
-            eeg.append(recording_NCT)
-            tables.append(trials.iloc[kept])
-            dropped += lost
+            events = events[events.trial_type.isin(signal.class_names)].reset_index(drop=True)
             known &= bool(events.stim_file.ne("").all())
+            trials = _table(recording, events, signal, pictures)
+            raw = open_recording(recording)
+            self._require_rate(raw, recording, signal)
+            marked.update(name for name in raw.info["bads"] if name in signal.ch_names)
+            recording_NCT, kept, lost = cut_trials(raw, recording, trials.onset.to_numpy(), cut)
+            dropped += lost
+            if len(kept):
+                eeg.append(recording_NCT)
+                tables.append(trials.iloc[kept])
+        if not tables:
+            raise DataError(f"no trial is left: {_kept_note(0, dropped)}")
+        if not known:
+            require_known_images(self.split)
         table = pd.concat(tables, ignore_index=True)
         for image_id in table.image_id.unique():
-            check_picture(folder / "stimuli" / image_id)
-        notes = (_kept_note(len(table), dropped), *(() if known else (PAIRED,)))
-        return Trials(np.concatenate(eeg), table, signal, notes, image_known=known)
+            check_picture(pictures / image_id)
+        notes = [_kept_note(len(table), dropped)]
+        if marked:
+            notes.append(_marked_note(marked))
+        if not known:
+            notes.append(PAIRED)
+        return Trials(np.concatenate(eeg), table, signal, tuple(notes), image_known=known)
 
     def split_of(self, table: pd.DataFrame) -> np.ndarray:
         """Return "train", "val" or "test" for each row of `table`."""
@@ -188,31 +205,35 @@ class Bids:
             )
         return tuple(self.trial_types or sorted(found))
 
-    def _require_rate(self, recording: Recording, signal: SignalInfo) -> None:
-        rate = float(open_recording(recording).info["sfreq"])
+    def _require_rate(self, raw: Any, recording: Recording, signal: SignalInfo) -> None:
+        rate = float(raw.info["sfreq"])
         if self.resample is None and rate != signal.sfreq:
             raise DataError(
                 f"{recording.name} is sampled at {rate:g} Hz, the first recording at "
                 f"{signal.sfreq:g} Hz; choose one rate with dataset.params.resample"
             )
+        try:
+            band_limits(self.band, rate, self.resample)
+        except DataError as error:
+            raise DataError(f"{recording.name}: {error}") from error
 
-    def _table(
-        self, recording: Recording, events: pd.DataFrame, signal: SignalInfo, folder: Path
-    ) -> pd.DataFrame:
-        events = events[events.trial_type.isin(signal.class_names)].reset_index(drop=True)
-        trial_ids = [f"{recording.trial_prefix}_{i:04d}" for i in range(len(events))]
-        columns = {
-            "trial_id": trial_ids,
-            "subject": recording.subject,
-            "subject_name": recording.subject_name,
-            "session": recording.session,
-            "run": recording.run,
-            "block": 0,
-            "onset": events.onset,
-            "label": [signal.class_names.index(name) for name in events.trial_type],
-            "image_id": _image_ids(folder, trial_ids, events),
-        }
-        return pd.DataFrame(columns, columns=list(TRIAL_COLUMNS))
+
+def _table(
+    recording: Recording, events: pd.DataFrame, signal: SignalInfo, pictures: Path
+) -> pd.DataFrame:
+    trial_ids = [f"{recording.trial_prefix}_{i:04d}" for i in range(len(events))]
+    columns = {
+        "trial_id": trial_ids,
+        "subject": recording.subject,
+        "subject_name": recording.subject_name,
+        "session": recording.session,
+        "run": recording.run,
+        "block": 0,
+        "onset": events.onset,
+        "label": [signal.class_names.index(name) for name in events.trial_type],
+        "image_id": _image_ids(pictures, trial_ids, events),
+    }
+    return pd.DataFrame(columns, columns=list(TRIAL_COLUMNS))
 
 
 #: Printed where the events do not say which picture was shown.
@@ -222,10 +243,10 @@ PAIRED = (
 )
 
 
-def _image_ids(folder: Path, trial_ids: list[str], events: pd.DataFrame) -> list[str]:
+def _image_ids(pictures: Path, trial_ids: list[str], events: pd.DataFrame) -> list[str]:
     """Return each trial's own picture, or one drawn within its category."""
     drawn_from = {
-        category: pictures_of(folder, category)
+        category: pictures_of(pictures, category)
         for category in events.trial_type[events.stim_file == ""].unique()
     }
     image_ids = []
@@ -255,3 +276,14 @@ def _kept_note(n_kept: int, dropped: Counter[str]) -> str:
     reasons = "; ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
     lost = sum(dropped.values())
     return f"{lost} of {n_kept + lost} trials were dropped: {reasons}"
+
+
+def _marked_note(marked: Counter[str]) -> str:
+    channels = ", ".join(
+        f"{name} (in {count} recording{'s' if count > 1 else ''})"
+        for name, count in sorted(marked.items())
+    )
+    return (
+        f"marked bad in channels.tsv, but used like the others: {channels}; leave channels out "
+        "with dataset.params.channels"
+    )

@@ -127,7 +127,7 @@ class Pocket:
                 f"window is {list(self.window)}; the pocket data reach from {REACH[0]} to "
                 f"{REACH[1]} s around a picture's onset"
             )
-        band = band_limits(self.band, SFREQ)
+        band = band_limits(self.band, SFREQ, self.resample)
         sfreq = float(self.resample or SFREQ)
         return SignalInfo(
             n_chans=len(CH_NAMES),
@@ -142,7 +142,7 @@ class Pocket:
             class_names=tuple(c.name for c in CLASSES[: self.n_classes]),
         )
 
-    def load(self, root: Path | None = None) -> Trials:
+    def load(self, root: Path | None = None, image_root: Path | None = None) -> Trials:
         """Simulate the chosen subjects, filter, cut; about 3 seconds a subject."""
         signal = self.signal(root)
         eeg, tables = [], []

@@ -32,7 +32,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     context : Context
     """
     dataset = DATASETS.create(params["dataset"], **params["params"])
-    trials = dataset.load(context.data_root)
+    trials = dataset.load(context.data_root, context.image_root)
     check_trials(trials, params["dataset"])
     np.save(out / "eeg.npy", trials.eeg, allow_pickle=False)
     trials.table.to_csv(out / "trials.csv", index=False)
