@@ -219,10 +219,10 @@ def test_normalising():
     assert np.array_equal(normalised(eeg, "none", mean, std), eeg)
 
 
-def test_batch_norm_is_settled_as_the_encoder_is_evaluated():
+@pytest.mark.parametrize("registered", [(0, 1), (1, 0)])
+def test_batch_norm_is_settled_as_the_encoder_is_evaluated(registered: tuple[int, int]):
     """The second norm's statistics are those of what reaches it without dropout."""
     norms = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
-    net = nn.Sequential(norms[0], nn.Dropout(0.9), norms[1], nn.Flatten())
     with torch.no_grad():
         norms[0].weight.mul_(3)
     eeg_NCT = torch.randn(BATCH + 40, 3, 50, generator=torch.Generator().manual_seed(0))
@@ -231,10 +231,12 @@ def test_batch_norm_is_settled_as_the_encoder_is_evaluated():
     class Encoder(nn.Module):
         def __init__(self):
             super().__init__()
-            self.net = net
+            self.norms = nn.ModuleList(norms[i] for i in registered)
+            self.unused = nn.BatchNorm1d(7)
+            self.dropout = nn.Dropout(0.9)
 
         def forward(self, eeg_BCT, subject_B):
-            return self.net(eeg_BCT)
+            return norms[1](self.dropout(norms[0](eeg_BCT))).flatten(1)
 
     encoder = Encoder().eval()
     settle_batch_norm(encoder, eeg_NCT, torch.zeros(len(eeg_NCT)))
@@ -242,3 +244,4 @@ def test_batch_norm_is_settled_as_the_encoder_is_evaluated():
     torch.testing.assert_close(norms[0].running_mean, eeg_NCT.mean((0, 2)), atol=1e-3, rtol=0)
     torch.testing.assert_close(norms[1].running_var, torch.full((3,), 9.0), atol=0.1, rtol=0)
     assert norms[1].momentum == 0.1
+    assert not any(module._forward_pre_hooks for module in encoder.modules())

@@ -104,16 +104,34 @@ def settle_batch_norm(encoder: nn.Module, eeg_NCT: Tensor, subject_N: Tensor) ->
     eeg_NCT, subject_N : Tensor
         Training trials, all of them.
     """
-    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
     n_batches = -(-len(eeg_NCT) // BATCH)  # of equal size, as each counts the same
-    for norm in [module for module in encoder.modules() if isinstance(module, kinds)]:
+    parts = eeg_NCT.tensor_split(n_batches), subject_N.tensor_split(n_batches)
+    batches = list(zip(*parts, strict=True))
+    for norm in _norms_as_they_run(encoder, batches):
         momentum, norm.momentum = norm.momentum, None  # None: plain mean over the batches
         norm.reset_running_stats()
         norm.train()
-        batches = zip(
-            eeg_NCT.tensor_split(n_batches), subject_N.tensor_split(n_batches), strict=True
-        )
         for eeg_BCT, subject_B in batches:
             encoder(eeg_BCT, subject_B)
         norm.eval()
         norm.momentum = momentum
+
+
+def _norms_as_they_run(
+    encoder: nn.Module, batches: list[tuple[Tensor, Tensor]]
+) -> list[nn.modules.batchnorm._BatchNorm]:
+    """Return the batch norms that the trials reach, in the order in which they first do.
+
+    Encoders may register their parts in another order than the one in which they call them.
+    """
+    reached: dict[nn.modules.batchnorm._BatchNorm, None] = {}
+    hooks = [
+        module.register_forward_pre_hook(lambda norm, _args: reached.setdefault(norm))
+        for module in encoder.modules()
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
+    ]
+    for eeg_BCT, subject_B in batches if hooks else []:
+        encoder(eeg_BCT, subject_B)
+    for hook in hooks:
+        hook.remove()
+    return list(reached)
