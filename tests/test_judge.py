@@ -124,6 +124,17 @@ def test_a_judge_from_stimuli_knows_blurred_ones_and_repeats(prepared, shapes, t
     assert first == second
 
 
+@pytest.mark.parametrize("few", [2, 6])
+def test_many_photographs_are_left_out_in_folds_that_hold_every_class(few, monkeypatch):
+    monkeypatch.setattr(_photograph_judge, "LEAVE_ONE_OUT", 7)
+    monkeypatch.setattr(_photograph_judge, "COPIES", 20)
+    images = np.stack([picture(name) for name in IMAGE_IDS[6 - few :]])
+    labels = np.repeat([0, 1], [few, 6])
+    _, facts = _photograph_judge.train(images, labels)
+    assert facts["tested_on"] == f"photographs left out in {few} folds"
+    assert facts["n"] == few + 6
+
+
 def test_a_judge_no_better_than_chance_is_refused(prepared, tmp_path, context, monkeypatch):
     class Noise:
         def images(self, image_ids, root, image_root=None):

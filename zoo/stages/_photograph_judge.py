@@ -20,7 +20,8 @@ from zoo.seeds import numpy_rng
 
 SIDE = 64
 ORIENTATIONS = 8
-#: Up to this many photographs each is left out by itself; above, in ten folds.
+#: Up to this many photographs each is left out by itself; above, in folds, each with some of every
+#: class: ten, or as many as the smallest class has photographs.
 LEAVE_ONE_OUT = 100
 FOLDS = 10
 #: Disturbed copies of all photographs together, at most 16 of each.
@@ -53,7 +54,8 @@ def train(images_IHW: np.ndarray, labels: np.ndarray) -> tuple[dict[str, np.ndar
     photograph = np.tile(np.arange(len(small)), 1 + copies)
     right = np.zeros((1 + copies, len(small)), dtype=bool)
     alone = len(small) <= LEAVE_ONE_OUT
-    folds = LeaveOneOut() if alone else StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    n_folds = min(FOLDS, int(np.bincount(labels).min()))
+    folds = LeaveOneOut() if alone else StratifiedKFold(n_folds, shuffle=True, random_state=0)
     for _, left_out in folds.split(small, labels):
         held = np.isin(photograph, left_out)
         named = _fit(x[~held], y[~held]).predict(x[held])
@@ -67,7 +69,7 @@ def train(images_IHW: np.ndarray, labels: np.ndarray) -> tuple[dict[str, np.ndar
             "a logistic regression on coarse grey values and edge orientations, trained on the "
             f"{len(small)} stimuli and disturbed copies of them"
         ),
-        "tested_on": f"photographs left out {'one at a time' if alone else f'in {FOLDS} folds'}",
+        "tested_on": f"photographs left out {'one at a time' if alone else f'in {n_folds} folds'}",
     }
     return {"weight": weight, "bias": bias}, facts
 
