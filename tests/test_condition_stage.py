@@ -22,6 +22,7 @@ from zoo.seeds import named_seed
 from zoo.stages import _vae_features, condition, features, generate
 from zoo.stages._context import Context
 from zoo.stages._controls import class_codes, derangement
+from zoo.training import TrainingDiverged
 
 NAMES = ("red cat", "old dog")
 N, N_TRAIN, N_VAL = 24, 14, 4
@@ -254,6 +255,28 @@ def test_training_from_another_one(inputs, tmp_path):
         train(given, tmp_path / "d", name="lora")
 
 
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_weights_that_end_in_nan_are_not_published(inputs, tmp_path, monkeypatch, ema):
+    """The loss of the last step is a number, its gradient is not."""
+    real = condition._loss
+
+    def broken(conditioner, *given):
+        whole = real(conditioner, *given)
+        weight = next(p for p in conditioner.parameters() if p.requires_grad)
+        last = TRAIN["steps"] - 1
+
+        def loss(indices, batch):
+            value = whole(indices, batch)
+            return value + (0 * weight.sum()).sqrt() if batch == last else value
+
+        return loss
+
+    monkeypatch.setattr(condition, "_loss", broken)
+    with pytest.raises(TrainingDiverged, match="train conditioner: weights are NaN"):
+        train(inputs, tmp_path, {**TRAIN, "ema": ema})
+    assert not (tmp_path / "condition/conditioner.safetensors").exists()
+
+
 # ---- generate
 
 
@@ -304,6 +327,26 @@ def test_class_label_needs_no_encoder(inputs, tmp_path):
     trained = train(inputs, tmp_path / "a", control="class_label")
     out = draw(inputs, trained, tmp_path / "b", control="class_label")
     assert len(np.load(out / "images.npy")) == 6
+
+
+def test_class_label_stays_the_ceiling_where_labels_are_shuffled(inputs, tmp_path, monkeypatch):
+    """A code and the picture drawn from it are of one class, whatever the EEG was."""
+    with np.load(inputs["select"] / "select.npz") as stored:
+        arrays = dict(stored)
+    shown = np.r_[np.roll(np.arange(N_TRAIN), 1), np.arange(N_TRAIN, N)]  # the next class's turn
+    told = {name: arrays[name][shown] for name in ("label", "image_id")}
+    assert (told["label"][:N_TRAIN] != arrays["true_label"][:N_TRAIN]).all()
+    np.savez(inputs["select"] / "select.npz", **arrays | told)
+    read = []
+    real = condition._Batches.read
+    monkeypatch.setattr(
+        condition._Batches, "read", lambda *given: read.append(real(*given)) or read[-1]
+    )
+    train(inputs, tmp_path, control="class_label")
+    label = torch.from_numpy(told["label"][:N_TRAIN])
+    assert torch.equal(read[0].label_N, label)
+    assert torch.equal(read[0].tokens_NLD, class_codes(2, 3, 5)[label])
+    assert read[0].image_N.tolist() == [int(i[1:]) for i in told["image_id"][:N_TRAIN]]
 
 
 def test_without_test_trials(inputs, tmp_path):

@@ -125,6 +125,23 @@ def test_shuffled_labels_stay_within_subjects_and_leave_the_test(prepared, tmp_p
     assert not np.array_equal(arrays["label"], other["label"])
 
 
+def test_shuffled_labels_take_their_pictures_along(prepared, tmp_path):
+    """A conditioner is trained on EEG and picture: it must be told no more than the encoder."""
+    plain, apart = selected(prepared, tmp_path / "plain")
+    arrays, overlap = selected(prepared, tmp_path / "shuffled", seed=0, shuffle_labels=True)
+    test = arrays["split"] == "test"
+    assert np.array_equal(arrays["image_id"][test], plain["image_id"][test])
+    assert (arrays["image_id"][~test] == plain["image_id"][~test]).mean() < 0.1
+    label_of = dict(zip(plain["image_id"], plain["label"], strict=True))
+    assert arrays["label"].tolist() == [label_of[image] for image in arrays["image_id"]]
+    for subject in np.unique(arrays["subject"]):
+        rows = (arrays["subject"] == subject) & ~test
+        assert sorted(arrays["image_id"][rows]) == sorted(plain["image_id"][rows])
+    assert overlap == apart  # a picture of the test stays unseen
+    for name in ("rows", "trial_id", "true_label", "mean_C"):
+        assert np.array_equal(arrays[name], plain[name]), name
+
+
 @pytest.mark.parametrize("limit", [2, 3, 7, 12])
 def test_limit_keeps_the_same_classes_in_every_split(prepared, tmp_path, limit):
     arrays, _ = selected(prepared, tmp_path, limit=limit)
@@ -158,6 +175,12 @@ def test_an_empty_split_is_refused(prepared, tmp_path):
     split = {"by": "subject", "test": [3]}
     with pytest.raises(DataError, match="the test split of data set 'pocket' holds no trial"):
         selected(prepared, tmp_path, split=split, subjects=[1])
+
+
+def test_a_limit_of_nothing_is_refused_as_an_empty_split(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(Pocket, "split_of", lambda _self, table: np.full(len(table), ""))
+    with pytest.raises(DataError, match="the train split of data set 'pocket' holds no trial"):
+        selected(prepared, tmp_path, limit=4)
 
 
 def test_samples_that_are_not_numbers_are_refused():

@@ -30,11 +30,12 @@ def class_names(inputs: Inputs) -> list[str]:
 def tokens_of_trials(inputs: Inputs, params: dict[str, Any], trials: Selected) -> Tensor:
     """Return the tokens (N, L, D) float32 of every selected trial.
 
-    They are the encoder's, or, in the control ``class_label``, the code of the trial's true class.
+    They are the encoder's, or, in the control ``class_label``, the code of the trial's class: of
+    the one that its picture shows, so that the control stays a ceiling where labels are shuffled.
     """
     if params["control"] in TRAINED:
         codes_KLD = class_codes(len(class_names(inputs)), *params["tokens"])
-        return codes_KLD[torch.from_numpy(trials.true_label)]
+        return codes_KLD[torch.from_numpy(trials.label)]
     ids = np.load(inputs["encode"] / "trial_ids.npy", allow_pickle=False)
     assert (ids == trials.trial_id).all(), "encode and select disagree about the trials"
     tokens_NLD = np.load(inputs["encode"] / "tokens.npy", allow_pickle=False)

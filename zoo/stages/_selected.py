@@ -18,7 +18,8 @@ class Selected:
     ----------
     trial_id, image_id : arrays of str (N,)
     label, true_label : arrays (N,), int64
-        `label` is permuted in train and val where the recipe shuffles labels.
+        `label` is permuted in train and val where the recipe shuffles labels, `image_id` with
+        it: picture and label of a trial always agree.
     split : array of str (N,)
         "train", "val" or "test".
     subject : array (N,), int64

@@ -17,7 +17,6 @@ from zoo.checkpoints import load_checkpoint
 from zoo.contracts import Conditioner, Pipeline, PipelineInfo
 from zoo.seeds import torch_generator
 from zoo.stages._context import Context, Inputs
-from zoo.stages._controls import TRAINED
 from zoo.stages._drawing import build, class_names, restore, save, tokens_of_trials
 from zoo.stages._selected import Selected
 from zoo.training import fit
@@ -42,7 +41,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     Raises
     ------
     TrainingDiverged
-        The loss became NaN.
+        The loss or the weights became NaN.
     """
     trials = Selected.read(inputs["select"])
     tokens_NLD = tokens_of_trials(inputs, params, trials)
@@ -122,10 +121,9 @@ class _Batches:
             (features / "image_ids.json").read_text()
         ))}  # fmt: skip
         tokens_NLD = tokens_NLD[torch.from_numpy(rows)]
-        label = trials.true_label if params["control"] in TRAINED else trials.label
         return cls(
             tokens_NLD=tokens_NLD,
-            label_N=torch.from_numpy(label[rows]),
+            label_N=torch.from_numpy(trials.label[rows]),
             image_N=torch.tensor([place[str(image_id)] for image_id in trials.image_id[rows]]),
             latent_mean_Ichw=latents["mean"],
             latent_std_Ichw=latents["std"],

@@ -4,6 +4,11 @@ Publishes ``select.npz`` (one entry per selected trial, in the order of the prep
 trial_id, label, true_label, split, subject, session, run, image_id; further mean_C and std_C of the
 training trials, normalise, trained_classes) and ``overlap.json`` (share of the test trials whose
 image, block, run, session or subject also occurs in training).
+
+With ``shuffle_labels`` the trials of training and validation trade what they are said to have
+shown: ``label`` and ``image_id`` move together. So neither encoder nor conditioner is told more
+than chance of what a trial's EEG belongs to, while the picture still is one of its label. The
+trials of the test keep theirs, and ``true_label`` is the true one everywhere.
 """
 
 from __future__ import annotations
@@ -40,11 +45,16 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     inputs : mapping
         ``prepare``.
     params : dict
-        ``dataset`` (name), ``params`` (all of the data set's), ``seed`` (where labels are
-        shuffled).
+        ``dataset`` (name), ``params`` (all of the data set's), ``seed`` (where labels and
+        pictures are shuffled).
     out : Path
     context : Context
         Not used.
+
+    Raises
+    ------
+    DataError
+        Nothing is left to train or to test on, or a subject is named that is not there.
     """
     table = read_table(inputs["prepare"])
     dataset = DATASETS.create(params["dataset"], **params["params"])
@@ -54,18 +64,20 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     if settings.get("subjects") is not None:
         names = table.subject_name.to_numpy(dtype=str)
         used &= select_named(names, settings["subjects"], "dataset.params.subjects", "subject")
+    for part in ("train", "test"):
+        if not (used & (split == part)).any():
+            raise DataError(f"the {part} split of data set {params['dataset']!r} holds no trial")
     if settings.get("limit") is not None:
         used &= within_limit(table, np.where(used, split, ""), settings["limit"])
     rows = np.flatnonzero(used)
     table, split = table.iloc[rows].reset_index(drop=True), split[rows]
-    for part in ("train", "test"):
-        if not (split == part).any():
-            raise DataError(f"the {part} split of data set {params['dataset']!r} holds no trial")
 
     true_label = table.label.to_numpy(np.int64)
-    label = true_label
+    shown = np.arange(len(table))  # whose label and picture a trial is told
     if settings.get("shuffle_labels"):
-        label = shuffled_labels(true_label, split, table.subject.to_numpy(), params["seed"])
+        shown = shuffled(split, table.subject.to_numpy(), params["seed"])
+    label = true_label[shown]
+    table["image_id"] = table.image_id.to_numpy(dtype=str)[shown]
     eeg = np.load(inputs["prepare"] / "eeg.npy", mmap_mode="r", allow_pickle=False)
     normalise = settings.get("normalise", "channel")
     mean_C, std_C = np.zeros(eeg.shape[1], np.float32), np.ones(eeg.shape[1], np.float32)
@@ -117,16 +129,14 @@ def within_limit(table: pd.DataFrame, split: np.ndarray, limit: int) -> np.ndarr
     return keep
 
 
-def shuffled_labels(
-    label: np.ndarray, split: np.ndarray, subject: np.ndarray, seed: int
-) -> np.ndarray:
-    """Return labels permuted among the training and validation trials of each subject."""
-    shuffled = label.copy()
+def shuffled(split: np.ndarray, subject: np.ndarray, seed: int) -> np.ndarray:
+    """Return trials (N,) permuted among the training and validation trials of each subject."""
+    source = np.arange(len(split))
     for one in np.unique(subject):
         rows = np.flatnonzero((subject == one) & (split != "test"))
         order = numpy_rng(seed, "shuffle_labels", int(one)).permutation(len(rows))
-        shuffled[rows] = label[rows[order]]
-    return shuffled
+        source[rows] = rows[order]
+    return source
 
 
 def channel_statistics(eeg: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
