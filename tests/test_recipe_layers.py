@@ -200,9 +200,9 @@ def test_stand_ins_give_way_to_roots(
     assert (recipe.scale, recipe.data, recipe.weights, recipe.stand_ins) == stamps
 
 
-def test_a_stand_in_for_a_data_set_that_does_not_exist_yet(desk: Desk) -> None:
-    assert only(desk.load(FULL).cells).dataset.name == "pocket"
-    assert desk.errors(FULL, data_root=Path()) == [
+@pytest.mark.parametrize("roots", [{}, {"data_root": Path()}])
+def test_no_stand_in_hides_a_data_set_that_does_not_exist(desk: Desk, roots: dict) -> None:
+    assert desk.errors(FULL, **roots) == [
         "r.yaml:3 dataset.name: unknown dataset 'recordings'. Known datasets: "
         + ", ".join(DATASETS.names())
     ]
@@ -210,7 +210,8 @@ def test_a_stand_in_for_a_data_set_that_does_not_exist_yet(desk: Desk) -> None:
 
 def test_grid_lies_above_stand_ins_and_below_set(desk: Desk) -> None:
     text = FULL + "grid: {encoder.train.epochs: [3, 4], pipeline.sample.steps: [5, 6]}\n"
-    cells = desk.load(text, "pipeline.sample.steps=8").cells
+    with registered(DATASETS, "recordings", Recordings):
+        cells = desk.load(text, "pipeline.sample.steps=8").cells
     assert [c.encoder.train["epochs"] for c in cells] == [3, 4]
     assert {c.pipeline.sample["steps"] for c in cells} == {8}
     assert [c.coords for c in cells] == [{"encoder.train.epochs": 3}, {"encoder.train.epochs": 4}]

@@ -98,7 +98,8 @@ class Trials:
     eeg : array (N, C, T), float32
         Un-normalised; may be memory-mapped. Row i belongs to row i of `table`.
     table : pandas.DataFrame
-        The columns `TRIAL_COLUMNS`; ``trial_id`` is unique.
+        The columns `TRIAL_COLUMNS`; ``trial_id`` is unique. Columns of the data set's own may
+        follow, for its ``split_of`` (the part of each trial in an official split).
     signal : SignalInfo
     notes : tuple of str
         What a reader of the results must know (trials dropped and why, pairing by category ...).

@@ -43,15 +43,13 @@ def pictures_fingerprint(synsets: Sequence[str], folder: Path) -> str:
     Looks nowhere else, so that a whole ImageNet can be named. Nothing is read.
     """
     wanted = frozenset(synsets)
-    lines = [
-        f"{Path(entry.path).relative_to(folder).as_posix()}\0{entry.stat().st_size} "
-        f"{entry.stat().st_mtime_ns}\n"
-        for place in (
-            folder, *(folder / above / s for above in ABOVE_SYNSETS for s in sorted(wanted))
-        )  # fmt: skip
-        for entry in _files(place)
-        if entry.name.partition("_")[0] in wanted
-    ]
+    places = [folder, *(folder / above / synset for above in ABOVE_SYNSETS for synset in wanted)]
+    lines = []
+    for place in places:
+        for entry in _files(place):
+            if entry.name.partition("_")[0] in wanted:
+                name, status = Path(entry.path).relative_to(folder).as_posix(), entry.stat()
+                lines.append(f"{name}\0{status.st_size} {status.st_mtime_ns}\n")
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 

@@ -80,7 +80,9 @@ def load_release(file: Path) -> Release:
         raise DataError(f"{file.name} holds {there[:200]}; it should hold {', '.join(keys)}")
     items, images = found["dataset"], [str(name) for name in found["images"]]
     if not isinstance(items, list) or not items:
-        raise DataError(f"{file.name}: 'dataset' should be a list of trials and is not, or is empty")
+        raise DataError(
+            f"{file.name}: 'dataset' should be a list of trials and is not, or is empty"
+        )
     for index, item in enumerate(items):
         _check_item(file, index, item)
     place = [_label_of(file, str(synset)) for synset in found["labels"]]

@@ -90,6 +90,7 @@ def simulate_runs(
     snr: float,
     drift: float,
     seed: int,
+    head: Head | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield the continuous EEG of each run, (C, samples) float32, microvolts, average reference.
 
@@ -106,8 +107,10 @@ def simulate_runs(
     drift : float
         The same ratio for slow drift by block; 0 is none.
     seed : int
+    head : Head, optional
+        Another cap than the usual 32 electrodes.
     """
-    head = build_head()
+    head = head or build_head()
     gain_CS = _oriented_gain(head, seed, subject)
     for r, (run, factors) in enumerate(zip(runs, factors_of_run, strict=True)):
         n = run.n_samples

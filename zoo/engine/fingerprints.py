@@ -49,6 +49,7 @@ class Sources:
         self.roots = roots
         self._datasets: dict[str, str] = {}
         self._folders: dict[Path, str] = {}
+        self._pictures: dict[str, str] = {}
 
     def check(self, cells: Iterable[Cell]) -> None:
         """Raise one DataError that lists every recording and weight that cannot be read."""
@@ -94,9 +95,23 @@ class Sources:
 
         return self._folder(SHIPPED)
 
-    def images(self) -> str | None:
-        """Return the content hash of ``--image-root``; None where pictures come with the data."""
-        return None if self.roots.images is None else self._folder(self.roots.images)
+    def images(self, cell: Cell) -> str | None:
+        """Return the fingerprint of ``--image-root``; None where pictures come with the data.
+
+        A data set that uses few of the pictures there says itself which, by a method
+        ``image_fingerprint``; otherwise it is the content hash of the whole folder.
+        """
+        root = self.roots.images
+        if root is None:
+            return None
+        dataset = DATASETS.create(cell.dataset.name, **cell.dataset.params)
+        own = getattr(dataset, "image_fingerprint", None)
+        if own is None:
+            return self._folder(root)
+        known = canonical([cell.dataset.name, cell.dataset.params])
+        if known not in self._pictures:
+            self._pictures[known] = str(own(root))
+        return self._pictures[known]
 
     def _folder(self, root: Path) -> str:
         if root not in self._folders:

@@ -107,7 +107,7 @@ def load_recipe(
         seed=cells[0].seed,
         cells=cells,
         resolved=resolved(head["name"], head.get("summary", ""), sources, cells),
-        **stamps(cells),
+        **stamps(cells, data_root),
     )
 
 
@@ -146,16 +146,12 @@ class _File:
     def check_other_layers(
         self, applied: Sequence[str], in_use_variants: Sequence[Variant], problems: Problems
     ) -> None:
-        """Check the layers not in use now, and the notes: a typo must not wait until they are.
-
-        Without stand-ins, names of components that do not exist are passed over: a stand-in may
-        be there because they do not exist.
-        """
+        """Check the layers not in use now, and the notes: a typo must not wait until they are."""
         in_use = [kind for kind in applied if kind in self.pocket]
         trees = [variant.tree for variant in in_use_variants]
         for kinds in ([], list(self.pocket)):
             if kinds != in_use:
-                resolver = Resolver(problems, tolerate_unknown=not kinds)
+                resolver = Resolver(problems)
                 for variant in self.variants(kinds, [], {}, problems):
                     resolver.cell(variant.tree, variant.coords)
                     trees.append(variant.tree)

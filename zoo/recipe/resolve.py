@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from registry import ComponentError, ComponentSpec, UnknownComponent
+from registry import ComponentError, ComponentSpec
 from zoo.recipe.cells import Block, Cell
 from zoo.recipe.errors import Problems, Where
 from zoo.recipe.grid import axis_problem
@@ -37,13 +37,10 @@ class Resolver:
     ----------
     problems : Problems
         Receives everything that is wrong.
-    tolerate_unknown : bool
-        Pass over components that do not exist (a base that a stand-in replaces).
     """
 
-    def __init__(self, problems: Problems, *, tolerate_unknown: bool = False) -> None:
+    def __init__(self, problems: Problems) -> None:
         self.problems = problems
-        self.tolerate_unknown = tolerate_unknown
         self._specs: dict[tuple[str, str], ComponentSpec | ComponentError] = {}
         self._parameters: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
 
@@ -119,8 +116,7 @@ class Resolver:
             return None  # the schema has said so
         spec = self._spec(kind, name.value)
         if isinstance(spec, ComponentError):
-            if not (self.tolerate_unknown and isinstance(spec, UnknownComponent)):
-                self.problems.add(name.where, str(spec))
+            self.problems.add(name.where, str(spec))
             return None
         params = tree.at((*path, "params"))
         if params is None or isinstance(params.value, dict):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from registry import ComponentError, ComponentSpec, Registry
+from zoo.datasets._simulated import MARKER, is_simulated
 from zoo.recipe.cells import Cell
 from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node
@@ -17,9 +18,10 @@ POCKET = "pocket"
 _WEIGHTS = ("pipeline", "params", "weights")
 
 
-def stamps(cells: Sequence[Cell]) -> dict[str, Any]:
+def stamps(cells: Sequence[Cell], data_root: Path | None = None) -> dict[str, Any]:
     """Return what every output says about the cells: scale, data, weights, stand_ins."""
-    made = {name for name in {cell.dataset.name for cell in cells} if _is_simulated(name)}
+    names = {cell.dataset.name for cell in cells}
+    made = {name for name in names if _is_simulated(name, data_root)}
     simulated = [cell.dataset.name in made for cell in cells]
     pocket = [_weights(cell) == POCKET for cell in cells]
     stand_ins = [kind for kind, used in (("data", simulated), ("weights", pocket)) if any(used)]
@@ -71,6 +73,12 @@ def forbid(
     require_data(trees, data_root, problems)
     for tree in trees:
         dataset = _spec(DATASETS, tree.at(("dataset", "name")))
+        if is_simulated(data_root):
+            problems.add(
+                tree.locate(("dataset", "name")),
+                f"--data-root {data_root} holds simulated recordings ({MARKER}), a stand-in that "
+                "--scale full forbids; name real ones",
+            )
         if dataset is not None and not dataset.meta.get("needs_root"):
             problems.add(
                 tree.locate(("dataset", "name")),
@@ -113,9 +121,9 @@ def _spec(registry: Registry, name: Node | None) -> ComponentSpec | None:
         return None
 
 
-def _is_simulated(dataset: str) -> bool:
-    """A data set that needs no root makes its trials itself."""
-    return not DATASETS.spec(dataset).meta.get("needs_root", False)
+def _is_simulated(dataset: str, data_root: Path | None) -> bool:
+    """A data set that needs no root makes its trials itself; a root may say that it was made."""
+    return not DATASETS.spec(dataset).meta.get("needs_root", False) or is_simulated(data_root)
 
 
 def _weights(cell: Cell) -> Any:
