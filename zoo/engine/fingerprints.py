@@ -95,7 +95,7 @@ class Sources:
         return self._folder(SHIPPED, _content)
 
     def images(self) -> str | None:
-        """Return a hash of the files below ``--image-root``; None where pictures come with the data.
+        """Return a hash of the files in ``--image-root``; None where pictures are with the data.
 
         By name, size and time of change: the folder may hold a million pictures.
         """
