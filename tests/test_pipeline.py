@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from registry.errors import BadParameters, UserError
 from zoo.checks import pipeline as battery
