@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bids_folder import write_bids
+from imagenet40_folder import write_imagenet40
 
 from registry import component
 from zoo.checks import all_kinds, check_dataset, promises
@@ -21,6 +22,7 @@ from zoo.registries import DATASETS
 #: Data set that reads files -> what writes a small folder of them and returns it.
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "bids": partial(write_bids, subjects=("01", "02")),
+    "eeg_imagenet40": write_imagenet40,
 }
 
 

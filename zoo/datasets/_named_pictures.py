@@ -40,7 +40,7 @@ def find_pictures(names: Sequence[str], folder: Path) -> list[Path]:
 def pictures_fingerprint(synsets: Sequence[str], folder: Path) -> str:
     """Return a hash of names, sizes and times of change of the pictures of `synsets`.
 
-    Looks nowhere else, so that a whole ImageNet can be named. Nothing is read.
+    Looks nowhere else and reads none of them.
     """
     wanted = frozenset(synsets)
     places = [folder, *(folder / above / synset for above in ABOVE_SYNSETS for synset in wanted)]

@@ -145,10 +145,6 @@ class EegImagenet40:
         parts.append(pictures_fingerprint(SYNSETS, file.parent / "images"))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def image_fingerprint(self, image_root: Path) -> str:
-        """Return a hash of the photographs of the 40 classes under ``--image-root``."""
-        return pictures_fingerprint(SYNSETS, image_root)
-
     def signal(self, root: Path | None = None) -> SignalInfo:
         """Return what the EEG will look like; the files are not read."""
         sfreq = float(self.resample or SFREQ)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,6 @@ class Sources:
         self.roots = roots
         self._datasets: dict[str, str] = {}
         self._folders: dict[Path, str] = {}
-        self._pictures: dict[str, str] = {}
 
     def check(self, cells: Iterable[Cell]) -> None:
         """Raise one DataError that lists every recording and weight that cannot be read."""
@@ -93,36 +92,29 @@ class Sources:
             return None
         from zoo.stages._pocket_judge import SHIPPED
 
-        return self._folder(SHIPPED)
+        return self._folder(SHIPPED, _content)
 
-    def images(self, cell: Cell) -> str | None:
-        """Return the fingerprint of ``--image-root``; None where pictures come with the data.
+    def images(self) -> str | None:
+        """Return a hash of the files in ``--image-root``; None where pictures are with the data.
 
-        A data set that uses few of the pictures there says itself which, by a method
-        ``image_fingerprint``; otherwise it is the content hash of the whole folder.
+        By name, size and time of change: the folder may hold a million pictures.
         """
-        root = self.roots.images
-        if root is None:
-            return None
-        dataset = DATASETS.create(cell.dataset.name, **cell.dataset.params)
-        own = getattr(dataset, "image_fingerprint", None)
-        if own is None:
-            return self._folder(root)
-        known = canonical([cell.dataset.name, cell.dataset.params])
-        if known not in self._pictures:
-            self._pictures[known] = str(own(root))
-        return self._pictures[known]
+        return None if self.roots.images is None else self._folder(self.roots.images, _listing)
 
-    def _folder(self, root: Path) -> str:
+    def _folder(self, root: Path, of_file: Callable[[Path], str]) -> str:
         if root not in self._folders:
-            self._folders[root] = _content_hash(root)
+            whole = hashlib.sha256()
+            for path in sorted(p for p in root.rglob("*") if p.is_file()):
+                whole.update(f"{path.relative_to(root).as_posix()}\0{of_file(path)}\n".encode())
+            self._folders[root] = whole.hexdigest()
         return self._folders[root]
 
 
-def _content_hash(root: Path) -> str:
-    whole = hashlib.sha256()
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"{path.relative_to(root).as_posix()}\0{content}\n".encode())
-    return whole.hexdigest()
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _listing(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"

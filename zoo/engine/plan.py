@@ -116,6 +116,8 @@ class _Builder:
             "params": _dataset(cell, signal_params),
             "fingerprint": self.sources.dataset(cell),
         }
+        if _spec_of_dataset(cell).meta.get("needs_root"):  # its trials are paired with pictures
+            params["images"] = self.sources.images()
         return self.add("prepare", cell.dataset.name, params, {}, [_spec_of_dataset(cell)])
 
     @_once
@@ -154,7 +156,7 @@ class _Builder:
             "pipeline": cell.pipeline.name,
             "params": typed(components[1], cell.pipeline.params),
             "weights": self.sources.weights(cell),
-            "images": self.sources.images(cell),
+            "images": self.sources.images(),
         }
         inputs = {"prepare": self.prepare(cell)}
         return self.add("features", f"vae of {cell.pipeline.name}", params, inputs, components)
@@ -167,7 +169,7 @@ class _Builder:
             "dataset_params": _dataset(cell, picture_params),
             "judge": judge,
             "weights": self.sources.judge(judge),
-            "images": self.sources.images(cell),
+            "images": self.sources.images(),
         }
         inputs = {"prepare": self.prepare(cell)}
         return self.add("judge", cell.dataset.name, params, inputs, [_spec_of_dataset(cell)])
@@ -242,7 +244,7 @@ class _Builder:
         if "train_images" in needs:
             params["dataset"] = cell.dataset.name
             params["dataset_params"] = _dataset(cell, picture_params)
-            params["images"] = self.sources.images(cell)
+            params["images"] = self.sources.images()
             components.append(dataset)
         label = _label(metric.label, control, _at(step), f"seed {cell.seed}")
         return self.add("evaluate", label, params, inputs, components)
