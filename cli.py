@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -285,6 +286,27 @@ def status(prune: bool, unused_days: float, store: Path | None, as_json: bool) -
         _print_json(facts)
     else:
         click.echo(status_text(facts))
+
+
+@main.command()
+@click.argument("dataset")
+@click.argument("out", type=FOLDER)
+@click.option("--full-size", is_flag=True, help="As many trials as the real set has.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, other files.")
+def simulate(dataset: str, out: Path, full_size: bool, seed: int) -> None:
+    """Write files of a data set's exact format, made up, into the new folder OUT.
+
+    For tests, demonstrations and dry runs: whatever runs on them says "data: simulated".
+
+    \b
+    zoo simulate eeg_imagenet40 sim
+    zoo run paper --data-root sim
+    """
+    from zoo.simulate import simulate as write_simulated
+
+    say = partial(click.echo, err=True)
+    write_simulated(dataset, out, full_size=full_size, seed=seed, say=say)
+    click.echo(f"wrote {out}; use it with --data-root {out}")
 
 
 @main.command()

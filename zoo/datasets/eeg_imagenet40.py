@@ -29,20 +29,14 @@ from zoo.datasets._filtering import band_limits, window_samples
 from zoo.datasets._imagenet40_classes import NAMES, SYNSETS
 from zoo.datasets._named_pictures import find_pictures, pictures_fingerprint
 from zoo.datasets._official_splits import FILES, SPLITS, missing_split, official_parts
+from zoo.datasets._released_files import RAW, data_file, source_note
 from zoo.datasets._released_pickle import N_CHANS, Release, load_release
-from zoo.datasets._segments import FILTER, band_pass_segment, cut_segment, last_sample_needed
+from zoo.datasets._segments import band_pass_segment, cut_segment, last_sample_needed
 from zoo.datasets._simulated import MARKER, simulated_note
 from zoo.datasets._splits import select_named, split_by
 
 SFREQ = 1000.0
 N_SUBJECTS = 6
-RAW = "eeg_signals_raw_with_mean_std.pth"
-#: Band in Hz -> the released file that was filtered to it.
-RELEASED = {
-    (5.0, 95.0): "eeg_5_95_std.pth",
-    (14.0, 70.0): "eeg_14_70_std.pth",
-    (55.0, 95.0): "eeg_55_95_std.pth",
-}
 
 
 @component(
@@ -188,7 +182,7 @@ class EegImagenet40:
             eeg_NCT[row] = self._cut(release, index, signal)
         notes = (
             *simulated_note(file.parent),
-            self._source_note(file),
+            source_note(file, self.band),
             self._kept_note(release, len(kept)),
             "sessions, runs and onsets are not in the files: each subject counts as one run, each "
             "class as one block, which is how it was shown",
@@ -211,23 +205,7 @@ class EegImagenet40:
         return np.stack([read_picture(file, self.image_size) for file in files])
 
     def _file(self, root: Path | None) -> Path:
-        """Return the data file that band and refilter ask for."""
-        if root is None:
-            raise DataError(
-                "dataset 'eeg_imagenet40' reads released files; name their folder with --data-root"
-            )
-        released = None if self.refilter else RELEASED.get(band_limits(self.band, SFREQ))  # type: ignore[arg-type]
-        name = released or RAW
-        if not (root / name).is_file():
-            known = [*RELEASED.values(), RAW]
-            there = ", ".join(n for n in known if (root / n).is_file()) or "none of the data files"
-            band = "unfiltered EEG" if self.band is None else f"the band {list(self.band)} Hz"
-            raise DataError(
-                f"{root} does not hold {name}, which {band} needs; it holds {there}. Fetch it from "
-                "the data set's authors (docs/data.md says where), or choose another "
-                "dataset.params.band"
-            )
-        return root / name
+        return data_file(root, band_limits(self.band, SFREQ), refilter=self.refilter)
 
     def _kept(self, release: Release) -> tuple[np.ndarray, np.ndarray]:
         """Return the indices of the items that are trials, and of the others."""
@@ -246,24 +224,10 @@ class EegImagenet40:
         segment_CP = release.take(index)
         if release.file.name == RAW:
             if release.mean_C is None or release.std_C is None:
-                raise DataError(f"{RAW} lacks 'means' or 'stddevs'; fetch the released file again")
+                raise DataError(f"{RAW} lacks 'means' or 'stddevs'; fetch the file again")
             segment_CP = (segment_CP - release.mean_C[:, None]) / release.std_C[:, None]
             segment_CP = band_pass_segment(segment_CP, SFREQ, signal.band)
         return cut_segment(segment_CP, SFREQ, self.resample, self.window)
-
-    def _source_note(self, file: Path) -> str:
-        if file.name != RAW:
-            low, high = self.band or ()
-            return f"EEG of {file.name}: filtered at {low:g}-{high:g} Hz and scaled by its authors"
-        scaled = f"EEG of {RAW}, scaled by the means and deviations in it"
-        if self.band is None:
-            return f"{scaled}, unfiltered: slow drift, which betrays blocks, is in it"
-        low, high = self.band
-        return (
-            f"{scaled}, filtered here at {low:g}-{high:g} Hz with {FILTER}. Segments last about "
-            "half a second, so slow drift, which betrays blocks, largely stays: not comparable "
-            "with a recording filtered whole"
-        )
 
     def _kept_note(self, release: Release, n_kept: int) -> str:
         n_items = len(release.length)
@@ -274,7 +238,7 @@ class EegImagenet40:
             low, high = self.lengths
             outside = int(((release.length < low) | (release.length > high)).sum())
         reasons = {
-            f"outside {self.lengths} samples": outside,
+            f"of fewer or more samples than {list(self.lengths or ())}": outside,
             f"too short for the window {list(self.window)} s": n_items - n_kept - outside,
         }
         said = "; ".join(f"{count} {reason}" for reason, count in reasons.items() if count)

@@ -30,7 +30,7 @@ def simulate(
     full_size : bool
         As many trials as the real set has; else a small one.
     seed : int
-        The same seed gives the same files.
+        The same seed gives the same content.
     say : callable
         Told what will be written before anything is.
 

@@ -11,9 +11,10 @@ with the class's name.
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from zoo.datasets._filtering import band_pass, resample
 from zoo.datasets._head import build_head, dense_cap
 from zoo.datasets._imagenet40_classes import SYNSETS
 from zoo.datasets._official_splits import FILES
+from zoo.datasets._released_files import RAW, RELEASED
 from zoo.datasets._simulated import MARKER
 from zoo.datasets._simulation import SFREQ, Schedule, simulate_runs
 from zoo.datasets._splits import split_images
@@ -35,12 +37,6 @@ RUNS = 4  # recordings of a subject, each with a quarter of the classes
 SNR, DRIFT = 0.36, 1.0
 MICROVOLT_PER_COUNT = 0.1
 COUNTS = 32767  # the raw values are those of a 16-bit amplifier
-BAND_FILES = {
-    (5.0, 95.0): "eeg_5_95_std.pth",
-    (14.0, 70.0): "eeg_14_70_std.pth",
-    (55.0, 95.0): "eeg_55_95_std.pth",
-}
-RAW_FILE = "eeg_signals_raw_with_mean_std.pth"
 #: Shares of the file ``single``: 669, 167 and 164 of 1,000.
 SINGLE = {"train": 0.669, "val": 0.167, "test": 0.164}
 
@@ -79,14 +75,14 @@ class Size:
         """Return one line about it."""
         return (
             f"{self.n_items} trials of {self.n_subjects} subjects and {self.n_classes} classes, "
-            f"{1 + len(BAND_FILES)} files of EEG, two of splits, the pictures"
+            f"{1 + len(RELEASED)} files of EEG, two of splits, the pictures"
         )
 
     @property
     def bytes_written(self) -> int:
         """Return about how much disk the finished files take."""
         pictures = self.n_classes * self.images_per_class * 20_000
-        return (1 + len(BAND_FILES)) * self._bytes_of_file + pictures
+        return (1 + len(RELEASED)) * self._bytes_of_file + pictures
 
     @property
     def bytes_needed(self) -> int:
@@ -131,24 +127,23 @@ def write(out: Path, size: Size, *, seed: int = 0) -> None:
     """Write all files into the empty folder `out`; the mark comes first.
 
     What is made by subject goes into one plain file for each band, then from there, trial by
-    trial, into the .pth file, so memory holds one recording and never a whole file.
+    trial, into the .pth file, so memory holds one recording, and the system may keep one file
+    mapped.
     """
     about = {"dataset": "eeg_imagenet40", "seed": seed, "made_by": "zoo simulate", **vars(size)}
     (out / MARKER).write_text(json.dumps(about, indent=1) + "\n", "utf-8")
     items = _draw_items(size, seed)
     _write_pictures(out / "images", items, seed)
     _write_splits(out, items, seed)
-    plain = {
-        name: np.memmap(out / f".{name}.f32", np.float32, "w+", shape=(int(items.offset[-1]),))
-        for name in (*BAND_FILES.values(), RAW_FILE)
-    }
-    with bar("simulate", size.n_subjects * RUNS, unit="recording") as progress:
+    plain = {name: out / f".{name}.f32" for name in (*RELEASED.values(), RAW)}
+    with ExitStack() as stack, bar("simulate", size.n_subjects * RUNS, unit="run") as progress:
+        files = {name: stack.enter_context(path.open("xb")) for name, path in plain.items()}
         for subject in range(1, size.n_subjects + 1):
-            _simulate_subject(plain, items, size, subject, seed, progress)
+            _simulate_subject(files, items, size, subject, seed, progress)
     with bar("write", len(plain), unit="file") as progress:
-        for name in list(plain):
-            _write_pth(out / name, plain.pop(name), items, raw=name == RAW_FILE)
-            (out / f".{name}.f32").unlink()
+        for name, path in plain.items():
+            _write_pth(out / name, path, items, raw=name == RAW)
+            path.unlink()
             progress.update()
 
 
@@ -175,7 +170,7 @@ def _draw_items(size: Size, seed: int) -> Items:
 
 
 def _simulate_subject(
-    plain: dict[str, np.memmap], items: Items, size: Size, subject: int, seed: int, progress: Any
+    files: dict[str, BinaryIO], items: Items, size: Size, subject: int, seed: int, progress: Any
 ) -> None:
     """Make the recordings of a subject, filter them whole, put every trial where it belongs."""
     head = build_head(dense_cap(N_CHANS))
@@ -187,13 +182,14 @@ def _simulate_subject(
     )
     offset, step = items.offset, round(RELEASED_SFREQ / SFREQ)
     for run, rows, recording_CP in zip(runs, rows_of_run, recordings, strict=True):
-        made = {name: _filtered(recording_CP, band) for band, name in BAND_FILES.items()}
+        made = {name: _filtered(recording_CP, band) for band, name in RELEASED.items()}
         counts_CP = resample(recording_CP, SFREQ, RELEASED_SFREQ) / MICROVOLT_PER_COUNT
-        made[RAW_FILE] = np.clip(np.round(counts_CP), -COUNTS - 1, COUNTS)
+        made[RAW] = np.clip(np.round(counts_CP), -COUNTS - 1, COUNTS)
         for name, eeg_CP in made.items():
             for row, onset in zip(rows, run.onset * step, strict=True):
                 trial_CP = eeg_CP[:, onset : onset + items.length[row]]
-                plain[name][offset[row] : offset[row + 1]] = trial_CP.ravel()
+                files[name].seek(4 * offset[row])
+                files[name].write(trial_CP.astype(np.float32).tobytes())
         progress.update()
 
 
@@ -233,12 +229,15 @@ def _schedule(
     return runs, rows_of_run
 
 
-def _write_pth(file: Path, plain: np.memmap, items: Items, *, raw: bool) -> None:
+def _write_pth(file: Path, plain: Path, items: Items, *, raw: bool) -> None:
     """Write one data file, in the older of PyTorch's two formats, as the real ones are."""
     import torch
 
     offset = items.offset
-    eeg = [plain[offset[i] : offset[i + 1]].reshape(N_CHANS, -1) for i in range(len(items.subject))]
+    numbers = np.memmap(plain, np.float32, "c")  # tensors of a read-only map would warn
+    eeg = [
+        numbers[offset[i] : offset[i + 1]].reshape(N_CHANS, -1) for i in range(len(items.subject))
+    ]
     dataset = [
         {"eeg": torch.from_numpy(trial), "image": int(i), "label": int(c), "subject": int(s)}
         for trial, i, c, s in zip(eeg, items.image, items.label, items.subject, strict=True)
