@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
@@ -18,6 +19,7 @@ from imagenet40_folder import linked, rewritten, write_imagenet40
 from PIL import Image
 from scipy.signal import butter, sosfiltfilt
 
+import zoo
 from registry import BadParameters
 from zoo.contracts import DataError
 from zoo.datasets._imagenet40_classes import NAMES, SYNSETS
@@ -374,6 +376,26 @@ def test_runs_on_simulated_files_say_so(released: Path, root: Path) -> None:
     recipe = load_recipe("paper", data_root=root)
     assert (recipe.data, recipe.scale, recipe.stand_ins) == ("real", "mixed", ("weights",))
     assert not any("simulated" in note for note in EegImagenet40().load(root).notes)
+
+
+def test_the_paper_s_recipe_runs_on_these_files(released: Path, tmp_path: Path) -> None:
+    small = [
+        "encoder.train.epochs=1", "encoder.train.batch_size=16", "conditioner.train.steps=2",
+        "conditioner.train.batch_size=4", "pipeline.sample.steps=2", "controls=[]",
+        "dataset.params.limit=4", "dataset.params.split=all",
+    ]  # fmt: skip
+    done = zoo.run(
+        "paper", overrides=small, data_root=released, store=tmp_path / "store", out=tmp_path / "out"
+    )
+    assert not done.failures
+    found = json.loads((done.folder / "results.json").read_text())
+    assert (found["data"], found["stand_ins"]) == ("simulated", ["data", "weights"])
+    (cell,) = found["cells"]
+    assert cell["metrics"]["accuracy"]["n"] == 4
+    assert cell["metrics"]["image_class_accuracy"]["reason"].endswith("names no judge")
+    assert cell["notes"][0].startswith("Contested recordings (Li et al. 2021;")
+    assert any("image 0%, block 100%" in note for note in cell["notes"])
+    assert "Contested recordings" in (done.folder / "report.html").read_text()
 
 
 MEASURE = """

@@ -1,6 +1,6 @@
 """`simulate`: files of a data set's exact format, made up, for tests, demonstrations and dry runs.
 
-One module per data set, with ``sizes`` (what it would write, and how much) and ``write``.
+One module per data set, with ``SMALL`` and ``FULL`` (how much is written) and ``write``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from pathlib import Path
 
 from registry import UserError, did_you_mean
 
-#: Data sets whose files can be made up; each is a module here.
-SIMULATED = ("eeg_imagenet40",)
+
+def simulations() -> list[str]:
+    """Return the data sets whose files can be made up; each is a module in this folder."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py"))
 
 
 def simulate(
@@ -24,7 +26,7 @@ def simulate(
     Parameters
     ----------
     dataset : str
-        One of `SIMULATED`.
+        One of `simulations`.
     out : Path
         A new or empty folder.
     full_size : bool
@@ -39,11 +41,11 @@ def simulate(
     UserError
         There is no such simulation, `out` is not empty, or the disk is too full.
     """
-    if dataset not in SIMULATED:
-        hint = did_you_mean(dataset, SIMULATED)
+    if dataset not in simulations():
+        hint = did_you_mean(dataset, simulations())
         raise UserError(
             f"files of data set {dataset!r} cannot be simulated. {hint}These can: "
-            f"{', '.join(SIMULATED)}"
+            f"{', '.join(simulations())}"
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is not an empty folder; name a new one, nothing is overwritten")
