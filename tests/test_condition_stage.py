@@ -132,6 +132,14 @@ def test_each_picture_is_encoded_once(inputs):
     assert stored["mean"].shape == stored["std"].shape == (9, 4, 8, 8)
 
 
+def test_of_a_selection_only_its_pictures_are_encoded(inputs):
+    with np.load(inputs["select"] / "select.npz") as stored:
+        few = {name: stored[name][:4] for name in stored.files}
+    np.savez(inputs["select"] / "select.npz", **few)
+    assert _vae_features.seen(inputs) == ["i0", "i1", "i2", "i3"]
+    assert len(_vae_features.seen({"prepare": inputs["prepare"]})) == 9
+
+
 def test_resizing_keeps_what_fits_and_averages_what_does_not():
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 16), dtype=np.uint8)
     assert np.array_equal(_vae_features.resized(images, 16).numpy(), images)

@@ -83,6 +83,15 @@ def test_cells_share_what_they_have_in_common() -> None:
     assert {"encode toy_encoder · seed 0", "condition toy_conditioner · seed 0 [b]"} <= labels
 
 
+def test_pictures_of_a_dry_run_alone_are_encoded_those_of_a_full_one_for_all() -> None:
+    def latents(**params: object) -> str:
+        plan = planned(with_(CELL, "dataset", params=params))
+        return next(n.key for n in plan.nodes.values() if n.label.startswith("vae"))
+
+    assert latents() == latents(normalise="none")
+    assert len({latents(), latents(limit=4), latents(limit=8)}) == 3
+
+
 def test_nodes_come_depth_first() -> None:
     plan = planned(replace(CELL, id="a"), replace(CELL, id="b", seed=1))
     stages = [node.stage for node in plan.nodes.values()]

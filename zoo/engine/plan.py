@@ -159,6 +159,8 @@ class _Builder:
             "images": self.sources.images(),
         }
         inputs = {"prepare": self.prepare(cell)}
+        if cell.dataset.params.get("limit") is not None:  # a dry run: a few of the pictures
+            inputs["select"] = self.select(cell)
         return self.add("features", f"vae of {cell.pipeline.name}", params, inputs, components)
 
     @_once

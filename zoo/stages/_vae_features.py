@@ -26,7 +26,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     Parameters
     ----------
     inputs : mapping
-        "prepare".
+        "prepare"; "select" too where only the pictures of its trials are wanted.
     params : dict
         "dataset" and "dataset_params", "pipeline" and "params" (its build parameters).
     out : Path
@@ -34,10 +34,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         entry i for row i.
     context : Context
     """
-    table = pd.read_csv(
-        inputs["prepare"] / "trials.csv", dtype={"image_id": str}, keep_default_na=False
-    )
-    image_ids = sorted(set(table["image_id"]))
+    image_ids = seen(inputs)
     dataset = DATASETS.create(params["dataset"], **params["dataset_params"])
     pipeline = PIPELINES.create(params["pipeline"], **params["params"])
     pipeline.load(context.weights_root, device=context.device)
@@ -53,6 +50,17 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     features = {"mean": torch.cat(means).contiguous(), "std": torch.cat(stds).contiguous()}
     save_file(features, out / "features.safetensors")
     (out / "image_ids.json").write_text(json.dumps(image_ids))
+
+
+def seen(inputs: Inputs) -> list[str]:
+    """Return the pictures of the selected trials where there is a selection, else of all."""
+    if "select" in inputs:
+        with np.load(inputs["select"] / "select.npz", allow_pickle=False) as select:
+            return sorted(set(select["image_id"].astype(str)))
+    table = pd.read_csv(
+        inputs["prepare"] / "trials.csv", dtype={"image_id": str}, keep_default_na=False
+    )
+    return sorted(set(table["image_id"]))
 
 
 def resized(images_BCHW: np.ndarray, size: int) -> torch.Tensor:
