@@ -86,7 +86,7 @@ def test_cells_share_what_they_have_in_common() -> None:
 def test_pictures_of_a_dry_run_alone_are_encoded_those_of_a_full_one_for_all() -> None:
     def latents(**params: object) -> str:
         plan = planned(with_(CELL, "dataset", params=params))
-        return next(n.key for n in plan.nodes.values() if n.label.startswith("vae"))
+        return next(n.key for n in plan.nodes.values() if n.params.get("tower") == "vae")
 
     assert latents() == latents(normalise="none")
     assert len({latents(), latents(limit=4), latents(limit=8)}) == 3
