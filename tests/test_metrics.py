@@ -160,7 +160,7 @@ def test_agreement_tells_misreading_from_misdrawing():
 
 def test_untrained_classes_are_named():
     result = Accuracy().compute(replace(GOLDEN, trained_classes=(0, 1)))
-    assert result.reason == ("not computed: needs trained classes; never trained: class 2")
+    assert result.reason == ("not computed: test classes were never trained: class 2")
 
 
 @pytest.fixture(scope="module")

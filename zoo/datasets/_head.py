@@ -59,27 +59,36 @@ def _dome(n_points: int) -> np.ndarray:
     return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
 
 
-@lru_cache(maxsize=1)
-def montage_positions() -> np.ndarray:
+@lru_cache(maxsize=2)
+def montage_positions(ch_names: tuple[str, ...] = CH_NAMES) -> np.ndarray:
     """Return the electrodes' positions, (C, 3) metres, head coordinates."""
-    return np.array([channel["loc"][:3] for channel in _info()["chs"]])
+    return np.array([channel["loc"][:3] for channel in _info(ch_names)["chs"]])
 
 
-def _info() -> mne.Info:
+def dense_cap(n_chans: int) -> tuple[str, ...]:
+    """Return the names of so many electrodes, spread over MNE's standard_1005 montage."""
     import mne
 
-    info = mne.create_info(list(CH_NAMES), 250.0, "eeg")
+    names = mne.channels.make_standard_montage("standard_1005").ch_names
+    distinct = names[: names.index("T3")]  # older names of the same places come last
+    return tuple(distinct[i] for i in np.linspace(0, len(distinct) - 1, n_chans).astype(int))
+
+
+def _info(ch_names: tuple[str, ...]) -> mne.Info:
+    import mne
+
+    info = mne.create_info(list(ch_names), 250.0, "eeg")
     with mne.utils.use_log_level("error"):
         info.set_montage("standard_1005")
     return info
 
 
-@lru_cache(maxsize=1)
-def build_head() -> Head:
+@lru_cache(maxsize=2)
+def build_head(ch_names: tuple[str, ...] = CH_NAMES) -> Head:
     """Solve the forward problem of MNE's four-layer sphere once per process (about 1 s)."""
     import mne
 
-    info = _info()
+    info = _info(ch_names)
     with mne.utils.use_log_level("error"):
         sphere = mne.make_sphere_model("auto", "auto", info)
         eyes = np.array([[-0.32, 0.90, -0.30], [0.32, 0.90, -0.30]])
@@ -89,5 +98,5 @@ def build_head() -> Head:
         forward = mne.make_forward_solution(
             info, trans=None, src=sources, bem=sphere, meg=False, eeg=True
         )
-    leadfield = forward["sol"]["data"].reshape(len(CH_NAMES), len(outward), 3)
-    return Head(montage_positions(), leadfield, outward, slice(N_DIPOLES, N_DIPOLES + 2))
+    leadfield = forward["sol"]["data"].reshape(len(ch_names), len(outward), 3)
+    return Head(montage_positions(ch_names), leadfield, outward, slice(N_DIPOLES, N_DIPOLES + 2))

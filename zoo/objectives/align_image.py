@@ -86,7 +86,9 @@ class AlignImage(nn.Module):
             There are no candidates: pictures are ranked, no classes are named.
         """
         if candidates is None:
-            raise ValueError("align_image ranks pictures: predict needs their features (candidates)")
+            raise ValueError(
+                "align_image ranks pictures: predict needs their features as candidates"
+            )
         eeg_BF = F.normalize(self.head(tokens_BLD.flatten(1)), dim=1)
         scale = self.log_scale.clamp(max=COLDEST).exp()
         return scale * eeg_BF @ F.normalize(candidates, dim=1).T
