@@ -2,7 +2,12 @@
 
 The symmetric InfoNCE loss of CLIP (Radford et al. 2021), as NICE (Song et al. 2024) and its
 successors train EEG encoders: of all pictures of a batch, a trial has to point at its own, and the
-picture at its trial. The tower that makes the features is frozen and named; it runs once.
+picture at its trial.
+
+The tower that makes the features is frozen and named, and runs once: ``pocket_judge`` (ships with
+the pocket weights; knows drawings only), ``clip-vit-l-14`` (OpenAI, 768 wide, as NICE uses) or
+``clip-vit-h-14`` (LAION-2B, 1024 wide, as ATM uses), read from ``DIR/<name>`` under
+``--weights-root DIR``; what is missing is named with the command that fetches it.
 
 Differences from NICE: the temperature is learned (there it is created but never given to the
 optimiser), and trials of one batch that saw the same picture share the target instead of counting
@@ -43,7 +48,7 @@ class AlignImage(nn.Module):
     target_width : int
         Width of the image features.
     tower : str
-        What makes the image features; ``zoo show objective align_image`` lists the names.
+        What makes the image features: pocket_judge, clip-vit-l-14 or clip-vit-h-14.
     """
 
     def __init__(

@@ -52,7 +52,7 @@ SIDE = 500  # pixels, as the real pictures
 BLOCK = 64  # conditions made at once
 DRAWN = tuple((k, colour) for k, kind in enumerate(CLASSES) for colour in kind.colours)
 #: Of the 39 drawn concepts, every fourth is for the test.
-TESTED = DRAWN[1::4]
+TESTED = DRAWN[::4]
 TRAINED = tuple(concept for concept in DRAWN if concept not in TESTED)
 
 
