@@ -15,7 +15,6 @@ them either, so ``session`` is "merged" and ``run`` the partition; ``onset`` is 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -24,10 +23,10 @@ import numpy as np
 import pandas as pd
 
 from registry import BadParameters, component
-from zoo.contracts import TRIAL_COLUMNS, DataError, SignalInfo, Trials
+from zoo.contracts import DataError, SignalInfo, Trials
 from zoo.datasets._bids_files import read_picture
 from zoo.datasets._choices import check_choices
-from zoo.datasets._filtering import resample, window_samples
+from zoo.datasets._filtering import resample
 from zoo.datasets._splits import select_named
 from zoo.datasets._things_files import (
     FILES,
@@ -39,19 +38,22 @@ from zoo.datasets._things_files import (
     read_recording,
     subject_folders,
 )
-from zoo.seeds import named_seed
+from zoo.datasets._things_trials import (
+    held_out,
+    positions,
+    require_alike,
+    room,
+    table_of,
+    window_of,
+)
 
 #: The 17 channels over the back of the head that Gifford et al. and UBP keep.
 POSTERIOR = (
     "P7", "P5", "P3", "P1", "Pz", "P2", "P4", "P6", "P8",
     "PO7", "PO3", "POz", "PO4", "PO8", "O1", "Oz", "O2",
 )  # fmt: skip
-#: Share of the training images that NICE holds out: 740 of 16 540.
-HELD_OUT = 740 / 16540
 #: Conditions read at once.
 BLOCK = 64
-#: Larger arrays are kept in a temporary file instead of memory, bytes.
-IN_MEMORY = 256 * 2**20
 
 
 @component(
@@ -145,13 +147,13 @@ class ThingsEEG2:
         first = self._chosen(folders)[0]
         recording = read_recording(folders[first], "training")
         ch_names = self._channels(recording, first)
-        _, n_times = self._cut(recording, first)
+        _, n_times = window_of(recording, self.window, self._rate(recording), first)
         return SignalInfo(
             n_chans=len(ch_names),
             n_times=n_times,
             sfreq=self._rate(recording),
             ch_names=ch_names,
-            ch_pos=_positions(ch_names),
+            ch_pos=positions(ch_names),
             scale="z-score",
             band=None,
             reference="as recorded",
@@ -170,7 +172,7 @@ class ThingsEEG2:
         ]
         tables = []
         for name, partition, recording in parts:
-            self._require_alike(recording, parts[0][2], f"sub-{name}/{FILES[partition]}")
+            require_alike(recording, parts[0][2], f"sub-{name}/{FILES[partition]}")
             shown = pictures(picture_folder(root, image_root, partition))
             if len(shown) != len(recording.eeg):
                 raise DataError(
@@ -179,14 +181,14 @@ class ThingsEEG2:
                     "they are paired by their order, so the numbers must agree"
                 )
             label = [labels[f"{partition}/{concept}"] for concept, _ in shown]
-            tables.append(
-                self._table(name, list(folders).index(name), partition, shown, label, recording)
-            )
+            times = None if self.repetitions == "mean" else recording.eeg.shape[1]
+            subject = list(folders).index(name)
+            tables.append(table_of(subject, name, partition, shown, label, times))
         table = pd.concat(tables, ignore_index=True)
-        eeg_NCT = _room((len(table), signal.n_chans, signal.n_times))
+        eeg_NCT = room((len(table), signal.n_chans, signal.n_times))
         row = 0
         for name, _, recording in parts:
-            start, n_times = self._cut(recording, name)
+            start, n_times = window_of(recording, self.window, self._rate(recording), name)
             take = [recording.ch_names.index(channel) for channel in signal.ch_names]
             for at in range(0, len(recording.eeg), BLOCK):
                 block = recording.eeg[at : at + BLOCK]
@@ -223,7 +225,7 @@ class ThingsEEG2:
             unit = (
                 table.image_id if self.split == "images" else table.image_id.str.split("/").str[1]
             )
-            part[~tested & unit.isin(_held_out(unit[~tested])).to_numpy()] = "val"
+            part[~tested & unit.isin(held_out(unit[~tested])).to_numpy()] = "val"
         return part
 
     def images(
@@ -262,35 +264,11 @@ class ThingsEEG2:
     def _rate(self, recording: Recording) -> float:
         return recording.sfreq if self.resample is None else float(self.resample)
 
-    def _cut(self, recording: Recording, name: str) -> tuple[int, int]:
-        """Return first sample and number of samples of the window within an epoch."""
-        rate, first = self._rate(recording), float(recording.times[0])
-        there = round(recording.eeg.shape[3] * rate / recording.sfreq)
-        onset = round(-first * rate)
-        if self.window is None:
-            return max(0, onset), there - max(0, onset)
-        start, n_times = window_samples(self.window, rate)
-        if onset + start < 0 or onset + start + n_times > there:
-            end = first + recording.eeg.shape[3] / recording.sfreq
-            raise DataError(
-                f"window is {list(self.window)}; the epochs of sub-{name} reach from "
-                f"{first:g} to {end:g} s around a picture's onset"
-            )
-        return onset + start, n_times
-
     def _trials(self, block: np.ndarray) -> np.ndarray:
         """Return trials (n, C, T) of a block (conditions, repetitions, C, T)."""
         if self.repetitions == "mean":
             return block.mean(axis=1, dtype=np.float64)
         return np.asarray(block).reshape(-1, *block.shape[2:])
-
-    def _require_alike(self, recording: Recording, first: Recording, name: str) -> None:
-        alike = recording.ch_names == first.ch_names and recording.eeg.shape[3] == len(first.times)
-        if not alike or not np.allclose(recording.times, first.times):
-            raise DataError(
-                f"{name} has other channels or times than the first recording; choose subjects "
-                "whose files were made alike with dataset.params.subjects"
-            )
 
     def _concepts(self, root: Path | None, image_root: Path | None) -> list[tuple[str, str]]:
         """Return (class name, "training/00001_aardvark") of every concept, training first."""
@@ -309,33 +287,6 @@ class ThingsEEG2:
             )
         return found
 
-    def _table(
-        self,
-        name: str,
-        subject: int,
-        partition: str,
-        shown: list[tuple[str, str]],
-        label: list[int],
-        recording: Recording,
-    ) -> pd.DataFrame:
-        times = 1 if self.repetitions == "mean" else recording.eeg.shape[1]
-        trial_ids = [f"sub-{name}_{partition}_{i + 1:05d}" for i in range(len(shown))]
-        if self.repetitions == "all":
-            trial_ids = [f"{i}_rep{r + 1:02d}" for i in trial_ids for r in range(times)]
-        image_ids = [f"{partition}_images/{concept}/{file}" for concept, file in shown]
-        columns = {
-            "trial_id": trial_ids,
-            "subject": subject,
-            "subject_name": name,
-            "session": "merged",
-            "run": partition,
-            "block": 0,
-            "onset": 0.0,
-            "label": np.repeat(label, times),
-            "image_id": np.repeat(image_ids, times),
-        }
-        return pd.DataFrame(columns, columns=list(TRIAL_COLUMNS))
-
     def _notes(self, root: Path | None, there: dict[str, int]) -> tuple[str, ...]:
         train, test = there["training"], there["test"]
         how = f"EEG averaged over {train} repetitions in training and {test} in the test"
@@ -352,32 +303,6 @@ class ThingsEEG2:
         first = next(iter(subject_folders(root).values())).parent
         made = (first / "SIMULATED.json").is_file()
         return (how, val, *(["simulated EEG and pictures (SIMULATED.json)"] if made else []))
-
-
-def _held_out(units: pd.Series) -> list[str]:
-    """Return which concepts or images are for validation, named by a seed."""
-    distinct = sorted(set(units), key=lambda unit: named_seed(0, "things_eeg2 val", unit))
-    return distinct[: max(1, round(len(distinct) * HELD_OUT))]
-
-
-def _room(shape: tuple[int, ...]) -> np.ndarray:
-    """Return a float32 array to write into, in a temporary file where it would be large."""
-    if 4 * int(np.prod(shape)) <= IN_MEMORY:
-        return np.empty(shape, np.float32)
-    return np.memmap(tempfile.TemporaryFile(), dtype=np.float32, mode="w+", shape=shape)
-
-
-def _positions(ch_names: tuple[str, ...]) -> tuple[tuple[float, float, float], ...] | None:
-    """Return the electrodes' places in the standard montage, None where it lacks a name."""
-    import mne
-
-    with mne.utils.use_log_level("error"):
-        montage = mne.channels.make_standard_montage("standard_1005")
-        if not set(ch_names) <= set(montage.ch_names):
-            return None
-        info = mne.create_info(list(ch_names), 250.0, "eeg")
-        info.set_montage(montage)
-    return tuple(tuple(float(v) for v in channel["loc"][:3]) for channel in info["chs"])
 
 
 def _refuse(name: str, value: Any, takes: str) -> None:

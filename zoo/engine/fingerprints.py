@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,14 @@ from zoo.registries import DATASETS, OBJECTIVES
 SELECT_ONLY = frozenset({"split", "limit", "normalise", "shuffle_labels"})
 
 
-def signal_params(dataset: Block) -> dict[str, Any]:
-    """Return the dataset parameters that shape the prepared signal."""
+def trial_params(dataset: Block) -> dict[str, Any]:
+    """Return the dataset parameters that matter to the trials: not those of pictures alone."""
+    pictures = DATASETS.spec(dataset.name).meta.get("pictures", ())
+    return {name: value for name, value in dataset.params.items() if name not in pictures}
+
+
+def picture_params(dataset: Block) -> dict[str, Any]:
+    """Return the dataset parameters that shape the prepared signal or the pictures."""
     spec = DATASETS.spec(dataset.name)
     dropped = SELECT_ONLY if spec.meta.get("per_subject") else SELECT_ONLY | {"subjects"}
     return {name: value for name, value in dataset.params.items() if name not in dropped}
@@ -34,8 +39,14 @@ def tower_of(cell: Cell) -> str | None:
     return str(objective["params"]["tower"])
 
 
+def signal_params(dataset: Block) -> dict[str, Any]:
+    """Return the dataset parameters that shape the prepared signal."""
+    trials = trial_params(dataset)
+    return {name: value for name, value in picture_params(dataset).items() if name in trials}
+
+
 class Sources:
-    """Fingerprints under the user's roots, each computed once.
+    """Fingerprints under the user's roots, each computed once for as long as this object lives.
 
     Parameters
     ----------
@@ -45,6 +56,7 @@ class Sources:
     def __init__(self, roots: Roots) -> None:
         self.roots = roots
         self._datasets: dict[str, str] = {}
+        self._folders: dict[Path, str] = {}
 
     def check(self, cells: Iterable[Cell]) -> None:
         """Raise one DataError that lists every recording and weight that cannot be read."""
@@ -103,18 +115,29 @@ class Sources:
             return None
         from zoo.stages._pocket_judge import SHIPPED
 
-        return _folder(SHIPPED)
+        return self._folder(SHIPPED, _content)
 
     def images(self) -> str | None:
-        """Return the content hash of ``--image-root``; None where pictures come with the data."""
-        return None if self.roots.images is None else _folder(self.roots.images)
+        """Return a hash of the files in ``--image-root``; None where pictures are with the data.
+
+        By name, size and time of change: the folder may hold a million pictures.
+        """
+        return None if self.roots.images is None else self._folder(self.roots.images, _listing)
+
+    def _folder(self, root: Path, of_file: Callable[[Path], str]) -> str:
+        if root not in self._folders:
+            whole = hashlib.sha256()
+            for path in sorted(p for p in root.rglob("*") if p.is_file()):
+                whole.update(f"{path.relative_to(root).as_posix()}\0{of_file(path)}\n".encode())
+            self._folders[root] = whole.hexdigest()
+        return self._folders[root]
 
 
-@cache
-def _folder(root: Path) -> str:
-    whole = hashlib.sha256()
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"{path.relative_to(root).as_posix()}\0{content}\n".encode())
-    return whole.hexdigest()
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _listing(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"

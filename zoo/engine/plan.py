@@ -9,7 +9,13 @@ from typing import Any
 
 from registry.spec import ComponentSpec
 from zoo.engine.code import code_of
-from zoo.engine.fingerprints import Sources, signal_params, tower_of
+from zoo.engine.fingerprints import (
+    Sources,
+    picture_params,
+    signal_params,
+    tower_of,
+    trial_params,
+)
 from zoo.engine.graph import CellPlan, Node, Plan, Variant
 from zoo.engine.keys import node_key, typed, untyped
 from zoo.engine.roots import Roots
@@ -113,16 +119,18 @@ class _Builder:
     def prepare(self, cell: Cell) -> str:
         params = {
             "dataset": cell.dataset.name,
-            "params": self.dataset(cell, signal=True),
+            "params": _dataset(cell, signal_params),
             "fingerprint": self.sources.dataset(cell),
         }
+        if _spec_of_dataset(cell).meta.get("needs_root"):  # its trials are paired with pictures
+            params["images"] = self.sources.images()
         return self.add("prepare", cell.dataset.name, params, {}, [_spec_of_dataset(cell)])
 
     @_once
     def select(self, cell: Cell) -> str:
         params = {
             "dataset": cell.dataset.name,
-            "params": self.dataset(cell),
+            "params": _dataset(cell, trial_params),
             "seed": cell.seed if cell.dataset.params.get("shuffle_labels") else None,
         }
         inputs = {"prepare": self.prepare(cell)}
@@ -152,7 +160,7 @@ class _Builder:
         params = {
             "tower": "vae",
             "dataset": cell.dataset.name,
-            "dataset_params": self.dataset(cell, signal=True),
+            "dataset_params": _dataset(cell, picture_params),
             "pipeline": cell.pipeline.name,
             "params": typed(components[1], cell.pipeline.params),
             "weights": self.sources.weights(cell),
@@ -168,7 +176,7 @@ class _Builder:
             "tower": "image",
             "name": tower,
             "dataset": cell.dataset.name,
-            "dataset_params": self.dataset(cell, signal=True),
+            "dataset_params": _dataset(cell, picture_params),
             "weights": self.sources.tower(cell),
             "images": self.sources.images(),
         }
@@ -180,7 +188,7 @@ class _Builder:
         judge = _spec_of_dataset(cell).meta.get("judge")
         params = {
             "dataset": cell.dataset.name,
-            "dataset_params": self.dataset(cell, signal=True),
+            "dataset_params": _dataset(cell, picture_params),
             "judge": judge,
             "weights": self.sources.judge(judge),
             "images": self.sources.images(),
@@ -257,15 +265,11 @@ class _Builder:
             inputs["features"] = self.add("features", label, {"tower": "judge"}, towers, [])
         if "train_images" in needs:
             params["dataset"] = cell.dataset.name
-            params["dataset_params"] = self.dataset(cell, signal=True)
+            params["dataset_params"] = _dataset(cell, picture_params)
             params["images"] = self.sources.images()
             components.append(dataset)
         label = _label(metric.label, control, _at(step), f"seed {cell.seed}")
         return self.add("evaluate", label, params, inputs, components)
-
-    def dataset(self, cell: Cell, *, signal: bool = False) -> dict[str, Any]:
-        params = signal_params(cell.dataset) if signal else cell.dataset.params
-        return typed(_spec_of_dataset(cell), params)
 
     def add(
         self,
@@ -289,6 +293,10 @@ def _needs(metric: Block) -> set[str]:
 
 def _spec_of_dataset(cell: Cell) -> ComponentSpec:
     return DATASETS.spec(cell.dataset.name)
+
+
+def _dataset(cell: Cell, chosen: Callable[[Block], dict[str, Any]]) -> dict[str, Any]:
+    return typed(_spec_of_dataset(cell), chosen(cell.dataset))
 
 
 def _generators(cell: Cell) -> list[ComponentSpec]:
@@ -328,12 +336,13 @@ def _token_shape(cell: Cell) -> list[int]:
 
 
 def _source_cell(cell: Cell, kind: str) -> Cell:
-    """Return the cell that ``<kind>.train.init_from`` starts from: itself without ``init_from``,
-    with the dotted values changed.
+    """Return the cell that ``<kind>.train.init_from`` starts from: itself without ``init_from`` and
+    ``snapshots`` (nobody scores the steps of the source), with the dotted values changed.
     """
     block: Block = getattr(cell, kind)
     changes: Mapping[str, Any] = block.train["init_from"]
-    without: dict[str, Any] = {kind: replace(block, train={**block.train, "init_from": None})}
+    train = {**block.train, "init_from": None, "snapshots": []}
+    without: dict[str, Any] = {kind: replace(block, train=train)}
     source = replace(cell, **without)
     for path, value in changes.items():
         source = _changed(source, path, value)
