@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 
 from registry import BadParameters
-from zoo.checks.dataset import CHECKS
+from zoo.checks import check_dataset
 from zoo.contracts import DataError
 from zoo.datasets.things_eeg2 import POSTERIOR, ThingsEEG2
 from zoo.seeds import numpy_rng
@@ -46,10 +45,8 @@ def store(root: Path, content: dict[str, Any], subject: str = "01") -> None:
     file.write_bytes(pickle.dumps(content, 4))
 
 
-@pytest.mark.parametrize("promise", CHECKS)
-@pytest.mark.parametrize("repetitions", ["mean", "all"])
-def test_battery(promise: Callable[[ThingsEEG2, Path], None], repetitions: Any, made: Path):
-    promise(ThingsEEG2(repetitions=repetitions, subjects=[1]), made)
+def test_single_repetitions_keep_the_promises_too(made: Path):
+    check_dataset("things_eeg2", made, repetitions="all", subjects=[1])
 
 
 def test_the_made_files_are_of_the_published_form(made: Path):

@@ -132,6 +132,11 @@ def test_a_tower_that_has_to_be_fetched_is_named_before_anything_runs(
     load_recipe(recipe, weights_root=weights)  # to validate it, no tower has to be there
 
 
+def test_the_tower_that_ships_is_a_stand_in(recipe: Path, root: Path, weights: Path) -> None:
+    with pytest.raises(UserError, match="image tower 'pocket_judge' is a stand-in that --scale"):
+        load_recipe(recipe, scale="full", data_root=root, weights_root=weights, for_run=True)
+
+
 def test_class_figures_on_classes_never_trained_say_so(
     recipe: Path, root: Path, weights: Path, tmp_path: Path
 ) -> None:
