@@ -69,7 +69,8 @@ def dense_cap(n_chans: int) -> tuple[str, ...]:
     """Return the names of so many electrodes, spread over MNE's standard_1005 montage."""
     import mne
 
-    names = mne.channels.make_standard_montage("standard_1005").ch_names
+    with mne.utils.use_log_level("error"):
+        names = mne.channels.make_standard_montage("standard_1005").ch_names
     distinct = names[: names.index("T3")]  # older names of the same places come last
     return tuple(distinct[i] for i in np.linspace(0, len(distinct) - 1, n_chans).astype(int))
 

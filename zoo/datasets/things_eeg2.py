@@ -27,6 +27,7 @@ from zoo.contracts import DataError, SignalInfo, Trials
 from zoo.datasets._bids_files import read_picture
 from zoo.datasets._choices import check_choices
 from zoo.datasets._filtering import resample
+from zoo.datasets._simulated import simulated_note
 from zoo.datasets._splits import select_named
 from zoo.datasets._things_files import (
     FILES,
@@ -300,9 +301,8 @@ class ThingsEEG2:
             "concepts are trained",
             "all": "no validation trials: the last epoch is taken",
         }.get(str(self.split), "subjects of the test are not trained on")
-        first = next(iter(subject_folders(root).values())).parent
-        made = (first / "SIMULATED.json").is_file()
-        return (how, val, *(["simulated EEG and pictures (SIMULATED.json)"] if made else []))
+        recordings = next(iter(subject_folders(root).values())).parent
+        return (how, val, *simulated_note(recordings))
 
 
 def _refuse(name: str, value: Any, takes: str) -> None:
