@@ -16,7 +16,8 @@ from zoo.checks import check_dataset
 from zoo.contracts import DataError
 from zoo.datasets.things_eeg2 import POSTERIOR, ThingsEEG2
 from zoo.seeds import numpy_rng
-from zoo.simulate.things_eeg2 import CH_NAMES, Size, _card, simulate, write
+from zoo.simulate import simulations
+from zoo.simulate.things_eeg2 import CH_NAMES, FULL, SMALL, Size, _card, write
 
 SIZE = Size(2, 6, 3, 3, 2, 4, posterior=True)
 
@@ -76,7 +77,8 @@ def test_test_concepts_are_new_pairs_of_known_classes_and_colours():
     assert not set(TESTED) & set(TRAINED)
     assert {k for k, _ in TESTED} <= {k for k, _ in TRAINED}
     assert {colour for _, colour in TESTED} <= {colour for _, colour in TRAINED}
-    assert callable(simulate)
+    assert "things_eeg2" in simulations()
+    assert FULL.bytes_written > 10e9 > 1e9 > SMALL.bytes_written
     assert np.asarray(_card("object_0040", numpy_rng(0, "card"))).std() > 5
 
 

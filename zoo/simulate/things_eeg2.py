@@ -128,11 +128,6 @@ class Concept:
     factors: list[Factors | None]
 
 
-def simulate(out: Path, *, full_size: bool, seed: int) -> None:
-    """Write a folder that ``--data-root`` takes; see `write`."""
-    write(out, FULL if full_size else SMALL, seed=seed)
-
-
 def write(out: Path, size: Size, *, seed: int = 0) -> None:
     """Write all files into the folder `out`; the mark comes first."""
     out.mkdir(parents=True, exist_ok=True)
