@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from collections.abc import Sequence
 
@@ -105,6 +106,13 @@ def room(shape: tuple[int, ...]) -> np.ndarray:
     if 4 * int(np.prod(shape)) <= IN_MEMORY:
         return np.empty(shape, np.float32)
     return np.memmap(tempfile.TemporaryFile(), dtype=np.float32, mode="w+", shape=shape)
+
+
+def forget(eeg: np.ndarray) -> None:
+    """Give back the memory of what was read of an array that is mapped from a file."""
+    mapped = getattr(eeg, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):  # not on every system
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def positions(ch_names: tuple[str, ...]) -> tuple[tuple[float, float, float], ...] | None:

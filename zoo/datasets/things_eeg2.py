@@ -40,6 +40,7 @@ from zoo.datasets._things_files import (
     subject_folders,
 )
 from zoo.datasets._things_trials import (
+    forget,
     held_out,
     positions,
     require_alike,
@@ -198,6 +199,7 @@ class ThingsEEG2:
                 trials = trials[:, :, start : start + n_times]
                 eeg_NCT[row : row + len(trials)] = trials
                 row += len(trials)
+                forget(recording.eeg)
         assert row == len(table)
         count = {p: r.eeg.shape[1] if self.repetitions == "mean" else 1 for _, p, r in parts}
         repetitions = table.run.map(count).to_numpy(np.int64)
