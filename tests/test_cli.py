@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -92,7 +93,7 @@ def test_a_plugin_module_of_the_working_folder(
     monkeypatch.chdir(plugin.parent)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
     output = zoo("list", "encoders", "--plugin", "cli_plugin").output
-    assert "cli_plugin        Cli plugin: from the command line." in output
+    assert re.search(r"cli_plugin +Cli plugin: from the command line\.", output)
 
 
 def test_list_mistakes() -> None:

@@ -18,11 +18,19 @@ from zoo.checks import all_kinds, check_dataset, promises
 from zoo.checks import dataset as battery
 from zoo.datasets.pocket import Pocket
 from zoo.registries import DATASETS
+from zoo.simulate import things_eeg2
+
+
+def _write_things(folder: Path) -> Path:
+    things_eeg2.write(folder, things_eeg2.Size(2, 6, 3, 3, 2, 4, posterior=True))
+    return folder
+
 
 #: Data set that reads files -> what writes a small folder of them and returns it.
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "bids": partial(write_bids, subjects=("01", "02")),
     "eeg_imagenet40": write_imagenet40,
+    "things_eeg2": _write_things,
 }
 
 

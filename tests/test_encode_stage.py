@@ -67,6 +67,7 @@ class Data:
             label=self.label[self.rows],
             split=self.split,
             subject=self.subject,
+            image_id=np.array([f"picture{row}" for row in self.rows]),
             mean_C=train.mean((0, 2)),
             std_C=train.std((0, 2)),
             normalise=np.array(self.normalise),

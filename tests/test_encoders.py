@@ -187,3 +187,27 @@ def test_the_battery_finds_what_is_wrong():
 def test_every_encoder_states_how_to_train_it():
     for spec in ENCODERS.specs():
         assert {"epochs", "batch_size", "lr"} <= set(spec.meta["train"]), spec.name
+
+
+def test_nice_is_the_published_chain_of_layers():
+    """The composed kernel gives what convolution, average, norm and spatial convolution give."""
+    torch.manual_seed(0)
+    nice = ENCODERS.create("nice", n_chans=63, n_times=250, sfreq=250.0).eval()
+    eeg_BCT = torch.randn(2, 63, 250)
+    conv = nice.temporal.conv
+    assert conv.weight.shape == (40, 1, 1, 25)
+    pooled = nn.functional.avg_pool2d(conv(eeg_BCT.unsqueeze(1)), (1, 51), (1, 5))
+    torch.testing.assert_close(nice.temporal(eeg_BCT), pooled, atol=1e-5, rtol=1e-5)
+    assert pooled.shape == (2, 40, 63, 36)
+    assert nice.projection.linear.in_features == 1440
+    x = nn.functional.elu(nice.spatial_norm(nice.spatial(nn.functional.elu(
+        nice.temporal_norm(pooled)))))  # fmt: skip
+    expected = nice.projection(nice.mix(x).squeeze(2).transpose(1, 2).flatten(1))
+    found = nice(eeg_BCT, torch.zeros(2))
+    torch.testing.assert_close(found.squeeze(1), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_linear_projection_has_the_published_size():
+    encoder = ENCODERS.create("linear_projection", n_chans=17, n_times=250, sfreq=250.0)
+    parameters = sum(p.numel() for p in encoder.parameters())
+    assert parameters == (17 * 250 + 1) * 1024 + (1024 + 1) * 1024 + 2 * 1024

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
+from registry import BadParameters, UserError
 from zoo.checks import promises
+from zoo.objectives._towers import TOWERS, missing
+from zoo.objectives.align_image import AlignImage
 from zoo.objectives.classify import Classify
+from zoo.stages._image_features import load
 
 PROMISES = promises("objective")
 
@@ -32,3 +40,83 @@ def test_classify_is_cross_entropy_with_smoothing():
     expected = -log_BK[torch.arange(6), label_B].mean()
     torch.testing.assert_close(plain(tokens_BLD, label_B), expected)
     torch.testing.assert_close(smooth(tokens_BLD, label_B), 0.8 * expected - 0.2 * log_BK.mean())
+
+
+def align(**params: object) -> AlignImage:
+    torch.manual_seed(0)
+    return AlignImage(n_tokens=2, embed_dim=3, target_width=4, tower="pocket_judge", **params)
+
+
+def draw(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def test_align_image_is_clip_s_loss():
+    objective, tokens_BLD, image_BF = align(), draw(6, 2, 3), draw(6, 4)
+    eeg = F.normalize(objective.head(tokens_BLD.flatten(1)), dim=1)
+    logits = eeg @ F.normalize(image_BF, dim=1).T / 0.07
+    own = torch.arange(6)
+    expected = (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+    torch.testing.assert_close(objective(tokens_BLD, image_BF), expected)
+
+
+def test_trials_of_one_picture_are_not_each_other_s_negatives():
+    objective = align()
+    with torch.no_grad():
+        objective.head.weight.zero_()[:, :4] = torch.eye(4)
+        objective.head.bias.zero_()
+        objective.log_scale.fill_(math.log(100))
+    image_BF = torch.eye(4)[[0, 1, 2, 2]]
+    tokens_BLD = F.pad(image_BF, (0, 2)).unflatten(1, (2, 3))  # every embedding is its picture
+    loss = objective(tokens_BLD, image_BF)
+    assert loss.item() == pytest.approx(math.log(2) / 2, abs=1e-4)  # two of four share a picture
+    loss.backward()
+    assert objective.head.weight.grad.abs().max() < 1e-4, "a perfect answer is pushed away"
+
+
+def test_align_image_needs_candidates_and_a_known_tower():
+    with pytest.raises(ValueError, match="predict needs their features as candidates"):
+        align().predict(draw(6, 2, 3))
+    with pytest.raises(BadParameters, match="unknown image tower 'clip-vit-l-41'. Did you mean"):
+        AlignImage(n_tokens=2, embed_dim=3, target_width=4, tower="clip-vit-l-41")
+
+
+def test_towers_that_are_fetched_are_pinned_and_named():
+    for name, tower in TOWERS.items():
+        if tower.repository is not None:
+            assert len(str(tower.revision)) == 40, name
+            (sentence,) = missing(name, None)
+            assert f"hf download {tower.repository} --revision {tower.revision}" in sentence
+    assert missing("pocket_judge", None) == []
+    with pytest.raises(UserError, match="image tower 'clip-vit-l-14': .* lacks config.json"):
+        load("clip-vit-l-14", Path("/nowhere"), device="cpu")
+
+
+def test_the_pocket_tower_tells_classes_apart():
+    from zoo.datasets.pocket import Pocket
+
+    ids = [f"{synset}_{i:04d}" for synset in ("n03063599", "n07753592") for i in range(4)]
+    images = Pocket().images(ids)
+    feature = F.normalize(load("pocket_judge", None, device="cpu")(images), dim=1)
+    assert feature.shape == (8, TOWERS["pocket_judge"].width)
+    same, other = feature[0] @ feature[1:4].T, feature[0] @ feature[4:].T
+    assert same.min() > other.max()
+
+
+def test_a_clip_tower_is_transformers_own(tmp_path: Path):
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(0)
+    config = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        image_size=32, patch_size=16, projection_dim=8,
+    )  # fmt: skip
+    model = CLIPVisionModelWithProjection(config).eval()
+    model.save_pretrained(tmp_path / "clip-vit-l-14")
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64), dtype=np.uint8)
+    found = load("clip-vit-l-14", tmp_path, device="cpu")(images)
+    size = {"shortest_edge": 32}, {"height": 32, "width": 32}
+    processor = CLIPImageProcessor(size=size[0], crop_size=size[1])
+    pixels = processor(list(images), return_tensors="pt", input_data_format="channels_first")
+    expected = model(**pixels).image_embeds
+    torch.testing.assert_close(found, expected, atol=0.02, rtol=0.02)

@@ -105,6 +105,8 @@ class Trials:
         What a reader of the results must know (trials dropped and why, pairing by category ...).
     image_known : bool
         True where ``image_id`` is the picture that was shown; False where it only is of its class.
+    repetitions : array (N,), int64, or None
+        How many presentations of its picture were averaged into each trial; None: one.
     """
 
     eeg: np.ndarray
@@ -112,6 +114,7 @@ class Trials:
     signal: SignalInfo
     notes: tuple[str, ...] = ()
     image_known: bool = True
+    repetitions: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,7 +234,15 @@ class MetricInputs:
         For bootstrap draws.
     image_known : bool
         True where the exact image of a trial is known (then intervals cluster by image).
+    repetitions : array (N,), int64, or None
+        How many presentations were averaged into the EEG of each trial; None: one.
     logits : array (N, n_outputs) or None
+    similarity : array (N, candidates) or None
+        Of each trial's EEG embedding to the image features of each candidate picture.
+    candidates : array of str (candidates,) or None
+        Image ids, the columns of `similarity`: all distinct pictures of the split.
+    tower : str or None
+        What made the image features, in words.
     generated : array (N, K, 3, H, W), uint8, or None
     judge_logits : array (N, K, n_classes) or None
         The judge's scores of the generated images, columns in the order of `class_names`.
@@ -251,7 +262,11 @@ class MetricInputs:
     split: str
     seed: int
     image_known: bool = True
+    repetitions: np.ndarray | None = None
     logits: np.ndarray | None = None
+    similarity: np.ndarray | None = None
+    candidates: np.ndarray | None = None
+    tower: str | None = None
     generated: np.ndarray | None = None
     judge_logits: np.ndarray | None = None
     judge: dict[str, Any] | None = None
@@ -274,14 +289,19 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class Objective(Protocol):
-    """Head and loss of encoder training. Constructor: ``n_tokens, embed_dim, n_outputs`` + own."""
+    """Head and loss of encoder training. Constructor: ``n_tokens, embed_dim`` and, where wanted,
+    ``n_outputs`` (classes) or ``target_width`` (of image features) + own.
+
+    ``target`` in its mark says what tokens are compared with: "label", or "image", the features
+    that the tower named by its parameter ``tower`` gives the picture seen.
+    """
 
     def forward(self, tokens_BLD: Tensor, target: Tensor) -> Tensor:
-        """Return the scalar loss."""
+        """Return the scalar loss; `target` is (B,) labels or (B, target_width) features."""
         ...
 
     def predict(self, tokens_BLD: Tensor, candidates: Tensor | None = None) -> Tensor:
-        """Return logits ``(B, n_outputs)``."""
+        """Return logits ``(B, n_outputs)``, or similarities to the features `candidates`."""
         ...
 
 

@@ -32,7 +32,11 @@ OBJECTIVES = Registry(
     "objective",
     "zoo.objectives",
     "zoo.objectives",
-    supplied={**_TOKENS, "n_outputs": "number of classes"},
+    supplied={
+        **_TOKENS,
+        "n_outputs": "number of classes",
+        "target_width": "width of the image features",
+    },
     facts=(*_FACTS, "target"),
     family=REGISTRIES,
 )
@@ -55,7 +59,7 @@ DATASETS = Registry(
     "dataset",
     "zoo.datasets",
     "zoo.datasets",
-    facts=(*_FACTS, "leakage", "needs_root", "per_subject", "judge", "pictures"),
+    facts=(*_FACTS, "leakage", "needs_root", "per_subject", "judge", "pictures", "labelled_by"),
     family=REGISTRIES,
 )
 METRICS = Registry(

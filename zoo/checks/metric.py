@@ -20,12 +20,13 @@ from zoo.contracts import Metric, MetricInputs, MetricResult
 NEEDS = {
     "logits": ("logits",),
     "label": ("label",),
+    "similarity": ("similarity", "candidates"),
     "generated": ("generated",),
     "judge": ("judge", "judge_logits"),
     "train_images": ("train_images",),
 }
 PER_TRIAL = ("trial_id", "subject", "run", "image_id", "label", "logits", "generated")
-PER_TRIAL += ("judge_logits",)
+PER_TRIAL += ("judge_logits", "similarity")
 
 
 def example(
@@ -36,9 +37,9 @@ def example(
     Parameters
     ----------
     perfect : bool
-        True: scores name the class seen and the pictures are new ones. False: scores of encoder
-        and judge are drawn without regard to the class or to each other, pictures copy training
-        images.
+        True: scores name the class and the picture seen, generated pictures are new ones. False:
+        scores of encoder and judge are drawn without regard to what was seen or to each other,
+        generated pictures copy training images.
     n, k, n_classes : int
         Trials, pictures per trial, classes.
     seed : int
@@ -53,6 +54,7 @@ def example(
         named, drawn = rng.permutation(label), rng.integers(n_classes, size=(n, k))
         pictures = train[rng.integers(len(train), size=(n, k))]
     one_hot = np.eye(n_classes, dtype=np.float32)
+    own = np.arange(n) if perfect else rng.permutation(n)
     return MetricInputs(
         trial_id=np.array([f"t{i:04d}" for i in rng.permutation(n)]),
         subject=np.zeros(n, dtype=np.int64),
@@ -64,6 +66,9 @@ def example(
         split="test",
         seed=seed,
         logits=4 * one_hot[named] + rng.normal(0, 0.1, (n, n_classes)).astype(np.float32),
+        similarity=np.eye(n, dtype=np.float32)[own] + rng.normal(0, 0.1, (n, n)),
+        candidates=np.array([f"image{i}" for i in range(n)]),
+        tower="an example",
         generated=pictures,
         judge_logits=4 * one_hot[drawn],
         judge={
@@ -197,6 +202,10 @@ def degenerate_inputs_give_no_nan(case: Case) -> None:
         "one trial": take(whole, np.arange(1)),
         "scores not finite": replace(whole, logits=np.full_like(whole.logits, np.nan)),
         "constant scores": replace(whole, logits=np.zeros_like(whole.logits)),
+        "similarities not finite": replace(
+            whole, similarity=np.full_like(whole.similarity, np.nan)
+        ),
+        "constant similarities": replace(whole, similarity=np.zeros_like(whole.similarity)),
     }
     for case, inputs in cases.items():
         result = metric.compute(inputs)

@@ -12,7 +12,7 @@ from zoo.contracts import DataError
 from zoo.engine.keys import canonical
 from zoo.engine.roots import Roots
 from zoo.recipe.cells import Block, Cell
-from zoo.registries import DATASETS
+from zoo.registries import DATASETS, OBJECTIVES
 
 #: Dataset parameters that choose or scale trials but leave the prepared signal as it is.
 SELECT_ONLY = frozenset({"split", "limit", "normalise", "shuffle_labels"})
@@ -29,6 +29,14 @@ def picture_params(dataset: Block) -> dict[str, Any]:
     spec = DATASETS.spec(dataset.name)
     dropped = SELECT_ONLY if spec.meta.get("per_subject") else SELECT_ONLY | {"subjects"}
     return {name: value for name, value in dataset.params.items() if name not in dropped}
+
+
+def tower_of(cell: Cell) -> str | None:
+    """Return the image tower that the encoder is trained towards; None for another target."""
+    objective = cell.encoder.train["objective"]
+    if OBJECTIVES.spec(objective["name"]).meta.get("target") != "image":
+        return None
+    return str(objective["params"]["tower"])
 
 
 def signal_params(dataset: Block) -> dict[str, Any]:
@@ -54,7 +62,7 @@ class Sources:
         """Raise one DataError that lists every recording and weight that cannot be read."""
         problems: dict[str, None] = {}
         for cell in cells:
-            for look in (self.dataset, self.weights):
+            for look in (self.dataset, self.weights, self.tower):
                 try:
                     look(cell)
                 except UserError as error:
@@ -85,6 +93,21 @@ class Sources:
         from zoo.pipelines._weights import fingerprint
 
         return fingerprint(weights, self.roots.weights)
+
+    def tower(self, cell: Cell) -> str | None:
+        """Return the content hash of the image tower that the objective names; None without."""
+        name = tower_of(cell)
+        if name is None:
+            return None
+        from zoo.objectives._towers import FILES, TOWERS, missing
+        from zoo.pipelines._weights import _file_hash
+
+        if problems := missing(name, self.roots.weights):
+            raise UserError("\n".join(problems))
+        if TOWERS[name].repository is None:
+            return self.judge("pocket")
+        assert self.roots.weights is not None
+        return ":".join(_file_hash(self.roots.weights / name / file) for file in FILES)
 
     def judge(self, judge: str | None) -> str | None:
         """Return the content hash of the judge that ships; None for one made from the data."""

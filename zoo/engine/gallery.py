@@ -49,7 +49,11 @@ def write_gallery(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> N
         for trial, label, image in zip(trial_ids, labels, image_ids, strict=True)
     ]
     if store.valid(cell.encode):
-        decoded = _decoded(store.path(cell.encode), trained)
+        encode = store.path(cell.encode)
+        if (encode / "logits.npy").is_file():
+            decoded = _decoded(encode, trained)
+        else:
+            decoded = _nearest(encode, dict(zip(image_ids, labels, strict=True)))
         for row in rows:
             row["decoded"] = names[decoded[str(row["trial_id"])]]
     for variant in cell.variants:
@@ -100,6 +104,15 @@ def _decoded(encode: Path, trained: np.ndarray) -> dict[str, int]:
     trial_ids = np.load(encode / "trial_ids.npy", allow_pickle=False)
     best = trained[logits[:, trained].argmax(axis=1)]
     return {str(trial): int(label) for trial, label in zip(trial_ids, best, strict=True)}
+
+
+def _nearest(encode: Path, label_of: dict[str, int]) -> dict[str, int]:
+    """Return the class of the picture that each trial's embedding is most similar to."""
+    candidates = json.loads((encode / "candidates.json").read_text())["image_ids"]
+    best = np.load(encode / "similarity.npy", allow_pickle=False).argmax(axis=1)
+    trial_ids = np.load(encode / "similarity_ids.npy", allow_pickle=False)
+    pairs = zip(trial_ids, best, strict=True)
+    return {str(trial): label_of[str(candidates[first])] for trial, first in pairs}
 
 
 def _sources(index: Path) -> dict[str, str]:

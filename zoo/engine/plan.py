@@ -9,7 +9,13 @@ from typing import Any
 
 from registry.spec import ComponentSpec
 from zoo.engine.code import code_of
-from zoo.engine.fingerprints import Sources, picture_params, signal_params, trial_params
+from zoo.engine.fingerprints import (
+    Sources,
+    picture_params,
+    signal_params,
+    tower_of,
+    trial_params,
+)
 from zoo.engine.graph import CellPlan, Node, Plan, Variant
 from zoo.engine.keys import node_key, typed, untyped
 from zoo.engine.roots import Roots
@@ -141,6 +147,8 @@ class _Builder:
             "seed": cell.seed,
         }
         inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
+        if components[1].meta.get("target") == "image":
+            inputs["features"] = self.image_features(cell)
         if cell.encoder.train.get("init_from") is not None:
             inputs["init"] = self.encode(_source_cell(cell, "encoder"))
         label = f"{cell.encoder.name} · seed {cell.seed}"
@@ -162,6 +170,20 @@ class _Builder:
         if cell.dataset.params.get("limit") is not None:  # a dry run: a few of the pictures
             inputs["select"] = self.select(cell)
         return self.add("features", f"vae of {cell.pipeline.name}", params, inputs, components)
+
+    @_once
+    def image_features(self, cell: Cell) -> str:
+        tower = tower_of(cell)
+        params = {
+            "tower": "image",
+            "name": tower,
+            "dataset": cell.dataset.name,
+            "dataset_params": _dataset(cell, picture_params),
+            "weights": self.sources.tower(cell),
+            "images": self.sources.images(),
+        }
+        inputs = {"prepare": self.prepare(cell)}
+        return self.add("features", str(tower), params, inputs, [_spec_of_dataset(cell)])
 
     @_once
     def judge(self, cell: Cell) -> str:
@@ -234,7 +256,7 @@ class _Builder:
             "split": "test",
         }
         components = [spec]
-        if "logits" in needs and control not in TRAINED_CONTROLS:
+        if needs & {"logits", "similarity"} and control not in TRAINED_CONTROLS:
             inputs["encode"] = self.encode(cell)
         if needs & {"generated", "judge"}:
             inputs["generate"] = self.generate(cell, control, step)

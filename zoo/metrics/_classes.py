@@ -15,6 +15,8 @@ def unmet(metric: Metric, inputs: MetricInputs) -> str | None:
     """
     _, mark = metric.__component__  # type: ignore[attr-defined]
     needs, n = mark["needs"], len(inputs.trial_id)
+    if "label" in needs and (why := _untrained(inputs)):
+        return why
     if "judge" in needs and inputs.judge is not None and "reason" in inputs.judge:
         return inputs.judge["reason"].removeprefix("not computed: ")
     for name, fields in FIELDS.items():
@@ -24,24 +26,26 @@ def unmet(metric: Metric, inputs: MetricInputs) -> str | None:
         return f"needs at least {mark['min_n']} {inputs.split} trials, there are {n}"
     if "logits" in needs and not np.isfinite(inputs.logits).all():
         return "the encoder's class scores are not finite"
+    if "similarity" in needs and not np.isfinite(inputs.similarity).all():
+        return "the similarities of EEG and pictures are not finite"
     if "judge" in needs and not np.isfinite(inputs.judge_logits).all():
         return "the judge's class scores are not finite"
     if len(inputs.trained_classes) < 2 and ("logits" in needs or "label" in needs):
         return f"needs at least two trained classes, there is {len(inputs.trained_classes)}"
-    if "label" in needs:
-        return _untrained(inputs)
     return None
 
 
 #: What a name in ``needs`` asks of `MetricInputs`, and how to say it.
 FIELDS = {
     "logits": ("logits",),
+    "similarity": ("similarity", "candidates"),
     "generated": ("generated",),
     "judge": ("judge", "judge_logits"),
     "train_images": ("train_images",),
 }
 WORDS = {
     "logits": "the encoder's class scores, which this control does not have",
+    "similarity": "similarities of EEG and pictures, which align_image makes",
     "generated": "generated pictures",
     "judge": "a judge of pictures",
     "train_images": "the training images",
@@ -54,7 +58,7 @@ def _untrained(inputs: MetricInputs) -> str | None:
         return None
     names = ", ".join(inputs.class_names[c] for c in unknown[:3])
     more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-    return f"needs trained classes; never trained: {names}{more}"
+    return f"{inputs.split} classes were never trained: {names}{more}"
 
 
 def not_computed(inputs: MetricInputs, definition: str, why: str) -> MetricResult:

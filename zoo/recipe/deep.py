@@ -13,8 +13,8 @@ from zoo.recipe.cells import Block, Cell, Recipe
 from zoo.recipe.errors import RecipeError
 from zoo.registries import REGISTRIES
 
-#: Trials of the batch, and the classes they are of.
-BATCH, CLASSES = 4, 3
+#: Trials of the batch, the classes they are of, and the width of their pictures' features.
+BATCH, CLASSES, WIDTH = 4, 3, 8
 
 
 class _Failed(Exception):
@@ -112,10 +112,13 @@ def _push(cell: Cell, weights: str, weights_root: Path | None) -> None:
             _tiny("objective", Block(**written)),
             n_tokens=encoder.n_tokens,
             embed_dim=encoder.embed_dim,
-            n_outputs=CLASSES,
+            supplied={"n_outputs": CLASSES, "target_width": WIDTH},
             seed=0,
         )
-        _backward(objective(tokens_BLD, label_B))
+        target = label_B
+        if REGISTRIES["objective"].spec(written["name"]).meta.get("target") == "image":
+            target = torch.randn(BATCH, WIDTH, generator=generator)
+        _backward(objective(tokens_BLD, target))
     with _blamed("conditioner", f"{cell.conditioner.name} on {cell.pipeline.name}"):
         pipeline_block = _tiny("pipeline", cell.pipeline)
         if "weights" in pipeline_block["params"]:

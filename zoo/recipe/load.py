@@ -28,7 +28,7 @@ from zoo.recipe.resolve import Resolver
 from zoo.recipe.resolved import resolved
 from zoo.recipe.schema import CELL_KEYS, FILE_KEYS
 from zoo.recipe.sources import check_sources
-from zoo.recipe.stand_ins import forbid, require_data, require_weights, stamps
+from zoo.recipe.stand_ins import forbid, require_data, require_tower, require_weights, stamps
 from zoo.recipe.yaml_strict import parse
 
 STAND_INS = ("data", "weights")
@@ -94,6 +94,7 @@ def load_recipe(
         require_weights(trees, weights_root, problems, for_run=for_run)
         if for_run:
             require_data(trees, data_root, problems)
+            require_tower(trees, weights_root, problems)
     problems.raise_if_any()
 
     head = plain(variants[0].tree)

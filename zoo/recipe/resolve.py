@@ -64,11 +64,14 @@ class Resolver:
         known = [spec for spec in metrics if spec is not None]
         if model is None or len(specs) < len(_COMPONENTS) or len(known) < len(metrics):
             return None
+        dataset = _block(specs["dataset"], model.dataset)
+        named_by = specs["dataset"].meta.get("labelled_by", ())
+        suffix = "".join(f"@{dataset.params[name]}" for name in named_by)
         return Cell(
             id=cell_id,
             coords=coords,
             seed=model.seed,
-            dataset=_block(specs["dataset"], model.dataset),
+            dataset=dataset,
             encoder=_block(
                 specs["encoder"],
                 model.encoder,
@@ -84,7 +87,7 @@ class Resolver:
                 specs["pipeline"], model.pipeline, sample=model.pipeline.sample.model_dump()
             ),
             metrics=tuple(
-                _block(spec, block, label=block.label or spec.name)
+                _block(spec, block, label=_metric_label(block.label or spec.name, suffix))
                 for spec, block in zip(known, model.metrics, strict=True)
             ),
             controls=tuple(model.controls),
@@ -232,6 +235,11 @@ def _named(spec: ComponentSpec, block: ComponentBlock) -> dict[str, Any]:
 
 def _block(spec: ComponentSpec, block: ComponentBlock, **more: Any) -> Block:
     return Block(**_named(spec, block), **more)
+
+
+def _metric_label(label: str, suffix: str) -> str:
+    """Return a metric's name with what its data set wants seen in it ("retrieval@mean")."""
+    return label if label.endswith(suffix) else label + suffix
 
 
 def _train(train: Train, **more: Any) -> dict[str, Any]:

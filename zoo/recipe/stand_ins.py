@@ -11,11 +11,15 @@ from zoo.datasets._simulated import MARKER, is_simulated
 from zoo.recipe.cells import Cell
 from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node
-from zoo.registries import DATASETS, PIPELINES
+from zoo.registries import DATASETS, OBJECTIVES, PIPELINES
 
 #: The weights that ship; they count as a stand-in wherever they are named.
 POCKET = "pocket"
+#: The image tower that ships, for drawings.
+POCKET_TOWER = "pocket_judge"
 _WEIGHTS = ("pipeline", "params", "weights")
+_OBJECTIVE = ("encoder", "train", "objective")
+_TOWER = (*_OBJECTIVE, "params", "tower")
 
 
 def stamps(cells: Sequence[Cell], data_root: Path | None = None) -> dict[str, Any]:
@@ -63,6 +67,17 @@ def require_weights(
             _note_missing(tree, weights, weights_root, problems)
 
 
+def require_tower(trees: Sequence[Node], weights_root: Path | None, problems: Problems) -> None:
+    """Note image towers that have to be fetched first."""
+    from zoo.objectives._towers import missing
+
+    for tree in trees:
+        name = _tower_named(tree)
+        if isinstance(name, str) and not problems.at(tree.locate(_TOWER)):
+            for message in missing(name, weights_root):
+                problems.add(tree.locate(_TOWER), message)
+
+
 def forbid(
     trees: Sequence[Node], data_root: Path | None, weights_root: Path | None, problems: Problems
 ) -> None:
@@ -94,6 +109,23 @@ def forbid(
             )
         elif isinstance(weights, str):
             _note_missing(tree, weights, weights_root, problems)
+        if _tower_named(tree) == POCKET_TOWER:
+            problems.add(
+                tree.locate(_TOWER),
+                f"image tower {POCKET_TOWER!r} is a stand-in that --scale full forbids; name a "
+                "real one, for example clip-vit-l-14",
+            )
+    require_tower(trees, weights_root, problems)
+
+
+def _tower_named(tree: Node) -> Any:
+    """Return the image tower that the objective will use; None for an objective on labels."""
+    spec = _spec(OBJECTIVES, tree.at((*_OBJECTIVE, "name")))
+    if spec is None or spec.meta.get("target") != "image":
+        return None
+    written = tree.at(_TOWER)
+    parameter = spec.parameter("tower")
+    return written.value if written else None if parameter is None else parameter.default
 
 
 def _weights_named(tree: Node) -> Any:

@@ -25,8 +25,10 @@ from zoo.recipe.schema import (
 __all__ = ["CONTROLS", "compatibility", "deep_check", "valid"]
 
 CONTROLS = ("shuffled_eeg", "class_label")
-#: What the stages of every cell make for metrics; ``logits`` come from an objective on labels.
+#: What the stages of every cell make for metrics.
 _MADE = frozenset({"label", "generated", "judge", "train_images"})
+#: What an objective makes besides, by its target.
+_MADE_BY = {"label": frozenset({"logits"}), "image": frozenset({"similarity"})}
 #: Settings that only mean something where a denoiser is trained.
 _DENOISING = ("cond_dropout", "timesteps", "snr_gamma", "token_noise", "align", "snapshots")
 #: What a conditioner opens -> the group of learning rates it trains.
@@ -72,6 +74,7 @@ def compatibility(
         _dataset(dataset.params, note)
     if encoder is not None:
         _encoder(encoder, specs.get("encoder"), note)
+        _tower(encoder, specs.get("objective"), note)
     if conditioner is not None and "conditioner" in specs:
         _rates(conditioner, specs["conditioner"], note)
     if pipeline is not None and "pipeline" in specs:
@@ -144,6 +147,17 @@ def _encoder(block: EncoderBlock, spec: ComponentSpec | None, note: Note) -> Non
             note(("encoder", "train", key), "has no effect on an encoder; set it for conditioner")
 
 
+def _tower(block: EncoderBlock, objective: ComponentSpec | None, note: Note) -> None:
+    """Check the name of the image tower that an objective on images compares tokens with."""
+    if objective is None or objective.meta.get("target") != "image":
+        return
+    from zoo.objectives._towers import unknown
+
+    name = _value(objective, block.train.objective.params, "tower")
+    if (problem := unknown(name)) is not None:
+        note(("encoder", "train", "objective", "params", "tower"), problem)
+
+
 def _rates(block: ConditionerBlock, spec: ComponentSpec, note: Note) -> None:
     """Check that ``lr`` by group has a rate for everything that is trained."""
     text_encoder = _TEXT_ENCODER.get(str(_value(spec, block.params, "text_encoder")))
@@ -186,8 +200,9 @@ def _metrics(
     metrics: Sequence[ComponentSpec | None],
     note: Note,
 ) -> None:
-    silent = objective is not None and objective.meta.get("target") != "label"
-    made = _MADE if silent else _MADE | {"logits"}
+    made = _MADE.union(*_MADE_BY.values())
+    if objective is not None:
+        made = _MADE | _MADE_BY.get(str(objective.meta.get("target")), frozenset())
     labels: set[str] = set()
     for index, spec in enumerate(metrics):
         block = valid(MetricBlock, tree.at(("metrics", index)))
@@ -198,7 +213,8 @@ def _metrics(
             note(("metrics", index), f"two metrics are called {label!r}; give one a 'label'")
         labels.add(label)
         for need in sorted(set(spec.meta.get("needs", ())) - made):
-            maker = f"objective {objective.name!r}" if silent and objective else "a recipe"
+            by_another = any(need in theirs for theirs in _MADE_BY.values())
+            maker = f"objective {objective.name!r}" if objective and by_another else "a recipe"
             message = f"metric {spec.name!r} needs {need}, which {maker} does not make"
             note(("metrics", index), message)
 

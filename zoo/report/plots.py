@@ -69,6 +69,13 @@ def at_a_glance(entries: Sequence[dict[str, Any]]) -> Plot | None:
     return Plot(_svg(fig), "Every figure with its 95 % interval; the numbers are in the table.")
 
 
+#: Title -> the column by which the best epoch was chosen.
+VAL_SCORES = {
+    "encoder: accuracy on val": "val_accuracy",
+    "encoder: reciprocal rank on val": "val_mrr",
+}
+
+
 def learning_curves(logs: dict[str, pd.DataFrame]) -> Plot | None:
     """Plot the training logs of one cell.
 
@@ -83,8 +90,7 @@ def learning_curves(logs: dict[str, pd.DataFrame]) -> Plot | None:
     panels = []
     if encoder is not None:
         panels.append("encoder: loss")
-        if "val_accuracy" in encoder:
-            panels.append("encoder: accuracy on val")
+        panels += [title for title, score in VAL_SCORES.items() if score in encoder]
     if denoiser:
         panels.append("conditioner: denoising loss")
     if not panels:
@@ -94,8 +100,8 @@ def learning_curves(logs: dict[str, pd.DataFrame]) -> Plot | None:
         axes.set_title(title, fontsize=10, loc="left")
         if title == "encoder: loss":
             _encoder_loss(axes, encoder)
-        elif title == "encoder: accuracy on val":
-            _val_accuracy(axes, encoder)
+        elif title in VAL_SCORES:
+            _val_score(axes, encoder, VAL_SCORES[title])
         else:
             _denoising(axes, denoiser)
         axes.grid(color="#e5e5e5")
@@ -113,13 +119,13 @@ def _encoder_loss(axes: Axes, log: pd.DataFrame) -> None:
     axes.set_ylim(bottom=0)
 
 
-def _val_accuracy(axes: Axes, log: pd.DataFrame) -> None:
-    axes.plot(log["epoch"], log["val_accuracy"], color="#0072B2")
-    best = log["val_accuracy"].idxmax()
-    axes.plot(log["epoch"][best], log["val_accuracy"][best], "o", color="#0072B2", mfc="white")
+def _val_score(axes: Axes, log: pd.DataFrame, score: str) -> None:
+    axes.plot(log["epoch"], log[score], color="#0072B2")
+    best = log[score].idxmax()
+    axes.plot(log["epoch"][best], log[score][best], "o", color="#0072B2", mfc="white")
     axes.annotate(
-        f"best {log['val_accuracy'][best]:.2f}",
-        (log["epoch"][best], log["val_accuracy"][best]),
+        f"best {log[score][best]:.2f}",
+        (log["epoch"][best], log[score][best]),
         textcoords="offset points", xytext=(0, -14), ha="center", fontsize=9,
     )  # fmt: skip
     axes.set_xlabel("epoch")

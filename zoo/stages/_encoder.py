@@ -43,16 +43,21 @@ def build_encoder(block: dict[str, Any], signal: SignalInfo, *, seed: int) -> nn
 
 
 def build_objective(
-    block: dict[str, Any], *, n_tokens: int, embed_dim: int, n_outputs: int, seed: int
+    block: dict[str, Any], *, n_tokens: int, embed_dim: int, supplied: dict[str, int], seed: int
 ) -> nn.Module:
-    """Return the objective ``{"name", "params"}``, its first weights named by `seed`."""
+    """Return the objective ``{"name", "params"}``, its first weights named by `seed`.
+
+    `supplied` may hold ``n_outputs`` (classes) and ``target_width`` (of image features); the
+    objective is given what its constructor takes.
+    """
+    takes = {parameter.name for parameter in OBJECTIVES.spec(block["name"]).parameters}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(named_seed(seed, "objective"))
         return OBJECTIVES.create(
             block["name"],
             n_tokens=n_tokens,
             embed_dim=embed_dim,
-            n_outputs=n_outputs,
+            **{name: value for name, value in supplied.items() if name in takes},
             **block["params"],
         )
 

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from registry import ComponentSpec
 from registry.errors import UserError
 from zoo.contracts import DataError, SignalInfo
 from zoo.registries import OBJECTIVES
@@ -23,29 +24,31 @@ from zoo.stages._encoder import (
     settle_batch_norm,
     tokens_of,
 )
+from zoo.stages._targets import ImageTarget, LabelTarget, Target
 from zoo.training import fit
-
-DEFINITION = "mean over the classes of the share of validation trials decoded correctly"
 
 
 def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> None:
-    """Train encoder and objective; publish weights, tokens and logits of every selected trial.
+    """Train encoder and objective; publish weights, tokens of every selected trial, and answers.
 
     Parameters
     ----------
     inputs : mapping
-        "prepare", "select", and "init" (another encode folder) where training starts from it.
+        "prepare", "select"; "features" (of an image tower) where the objective is on images;
+        "init" (another encode folder) where training starts from it.
     params : dict
         "encoder", "objective" ({"name", "params"}), "train" (resolved block), "seed".
     out : Path
         Receives encoder.safetensors, encoder.json, objective.safetensors, tokens.npy (float16),
-        logits.npy, trial_ids.npy, log.csv, encode.json.
+        trial_ids.npy, log.csv, encode.json; logits.npy, or for an objective on images
+        similarity.npy (test trials), similarity_ids.npy and candidates.json.
     context : Context
 
     Raises
     ------
     DataError
-        A selected trial holds NaN or infinite values, or fewer than two classes can be trained.
+        A selected trial holds NaN or infinite values, or fewer than two classes (or pictures)
+        can be trained.
     TrainingDiverged
         The loss or the weights became NaN.
     UserError
@@ -56,30 +59,35 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     seed, train = params["seed"], dict(params["train"])
     if context.device == "cpu":
         train["precision"] = "fp32"  # half precision is slower there, and no less exact is wanted
+    target = trials.target(inputs, signal, OBJECTIVES.spec(params["objective"]["name"]))
+    target.require_trainable()
     encoder = build_encoder(params["encoder"], signal, seed=seed)
     objective = build_objective(
         params["objective"],
         n_tokens=encoder.n_tokens,
         embed_dim=encoder.embed_dim,
-        n_outputs=len(signal.class_names),
+        supplied=target.supplied(),
         seed=seed,
     )
-    assert OBJECTIVES.spec(params["objective"]["name"]).meta["target"] == "label"
     if "init" in inputs:
         _load(encoder, inputs["init"] / "encoder.safetensors")
         _load(objective, inputs["init"] / "objective.safetensors")
     encoder.to(context.device)
     objective.to(context.device)
 
-    summary = _train(encoder, objective, trials, train, seed, out, context)
-    tokens_NLD, logits_NK = _encode_all(encoder, objective, trials, context.device)
-    val = _balanced_accuracy(logits_NK[trials.split == "val"], trials.label[trials.split == "val"])
+    summary = _train(encoder, objective, trials, target, train, seed, out, context)
+    tokens_NLD, answers_NK = _encode_all(encoder, objective, trials, target, context.device)
+    val_N = trials.split == "val"
+    val = None
+    if val_N.any():
+        tokens = tokens_of(encoder, *trials.part(val_N, context.device))
+        val = target.validate(objective, tokens)[target.score]
 
     for name, module in (("encoder", encoder), ("objective", objective)):
         state = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
         save_file(state, out / f"{name}.safetensors")
     np.save(out / "tokens.npy", tokens_NLD)
-    np.save(out / "logits.npy", logits_NK)
+    target.publish(answers_NK, trials.trial_id[target.answered()], out)
     np.save(out / "trial_ids.npy", trials.trial_id)
     built = {
         **params["encoder"],
@@ -97,8 +105,8 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     _write_json(
         out / "encode.json",
         {
-            "val_accuracy": val,
-            "val_accuracy_definition": DEFINITION,
+            target.score: val,
+            f"{target.score}_definition": target.definition,
             "selected_epoch": summary["selected_epoch"],
             "selected_on": "val" if summary["selected"] == "best" else None,
             "selected": summary["selected"],
@@ -107,9 +115,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
             "final_loss": summary["final_loss"],
             "seconds": summary["seconds"],
             "trials": counts,
-            "classes_without_training_trials": [
-                name for k, name in enumerate(signal.class_names) if k not in trials.classes()
-            ],
+            **target.facts(),
             "parameters": {
                 "encoder": _count(encoder),
                 "objective": _count(objective),
@@ -128,6 +134,7 @@ class _Selected:
     label: np.ndarray
     split: np.ndarray
     subject: np.ndarray
+    image_id: np.ndarray
     mean_C: np.ndarray
     std_C: np.ndarray
     normalise: str
@@ -137,14 +144,21 @@ class _Selected:
         eeg_PCT = np.load(inputs["prepare"] / "eeg.npy", mmap_mode="r", allow_pickle=False)
         assert eeg_PCT.shape[1:] == (signal.n_chans, signal.n_times), eeg_PCT.shape
         with np.load(inputs["select"] / "select.npz", allow_pickle=False) as select:
-            names = ("rows", "trial_id", "label", "split", "subject", "mean_C", "std_C")
+            names = ("rows", "trial_id", "label", "split", "subject", "image_id", "mean_C", "std_C")
             fields = {name: select[name] for name in names}
             fields["normalise"] = str(select["normalise"])
         trials = cls(eeg_PCT, **fields)
-        trials.require_trainable(signal)
+        trials.require_finite()
         return trials
 
-    def require_trainable(self, signal: SignalInfo) -> None:
+    def target(self, inputs: Inputs, signal: SignalInfo, objective: ComponentSpec) -> Target:
+        """Return what the objective compares tokens with, as its mark says."""
+        if objective.meta["target"] == "image":
+            return ImageTarget.read(inputs["features"], self.image_id, self.split)
+        assert objective.meta["target"] == "label", objective.meta["target"]
+        return LabelTarget(self.label, self.split, signal.class_names)
+
+    def require_finite(self) -> None:
         for part in ("train", "val", "test"):
             rows = self.rows[self.split == part]
             bad = [r for r in rows if not np.isfinite(self.eeg_PCT[r]).all()]
@@ -155,16 +169,6 @@ class _Selected:
                     f"trial {names[0]}{others} of the {part} split hold(s) NaN or infinite EEG "
                     "values; repair or leave out these trials"
                 )
-        if len(self.classes()) < 2:
-            known = [signal.class_names[k] for k in self.classes()]
-            raise DataError(
-                f"the training split holds {int((self.split == 'train').sum())} trials of "
-                f"{len(known)} class(es) ({', '.join(known) or 'none'}); an encoder needs at "
-                "least two: choose another split, or more subjects or runs"
-            )
-
-    def classes(self) -> np.ndarray:
-        return np.unique(self.label[self.split == "train"])
 
     def trained_subjects(self) -> np.ndarray:
         return np.unique(self.subject[self.split == "train"])
@@ -184,6 +188,7 @@ def _train(
     encoder: nn.Module,
     objective: nn.Module,
     trials: _Selected,
+    target: Target,
     train: dict[str, Any],
     seed: int,
     out: Path,
@@ -194,21 +199,15 @@ def _train(
     assert not set(trials.rows[train_N]) & set(trials.rows[~train_N]), "the splits overlap"
     device = context.device
     eeg_NCT, subject_N = trials.part(train_N, device)
-    label_N = torch.from_numpy(trials.label[train_N].astype(np.int64)).to(device)
+    wanted_N = target.of("train").to(device)
     val_eeg_NCT, val_subject_N = trials.part(val_N, device)
-    val_label = trials.label[val_N].astype(np.int64)
 
     def loss(indices: np.ndarray, _batch: int) -> Tensor:
         at = torch.from_numpy(indices).to(device)
-        return objective(encoder(eeg_NCT[at], subject_N[at]), label_N[at])
+        return objective(encoder(eeg_NCT[at], subject_N[at]), wanted_N[at])
 
     def validate() -> dict[str, float]:
-        tokens_NLD = tokens_of(encoder, val_eeg_NCT, val_subject_N)
-        logits_NK = objective.predict(tokens_NLD)
-        value = nn.functional.cross_entropy(logits_NK, torch.from_numpy(val_label).to(device))
-        accuracy = _balanced_accuracy(logits_NK.cpu().numpy(), val_label)
-        assert accuracy is not None
-        return {"val_accuracy": accuracy, "val_loss": float(value)}
+        return target.validate(objective, tokens_of(encoder, val_eeg_NCT, val_subject_N))
 
     summary = fit(
         groups={"encoder": [*encoder.parameters(), *objective.parameters()]},
@@ -221,7 +220,7 @@ def _train(
         description="train encoder",
         log=out / "log.csv",
         validate=validate if val_N.any() else None,
-        select_by="val_accuracy" if val_N.any() else None,
+        select_by=target.score if val_N.any() else None,
     )
     if summary["steps"]:  # without, the encoder stays another's: nothing of these trials gets in
         settle_batch_norm(encoder, eeg_NCT, subject_N)
@@ -229,12 +228,15 @@ def _train(
 
 
 def _encode_all(
-    encoder: nn.Module, objective: nn.Module, trials: _Selected, device: str
+    encoder: nn.Module, objective: nn.Module, trials: _Selected, target: Target, device: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return tokens (float16) and logits (float32) of every selected trial, in their order."""
+    """Return tokens (float16) of every selected trial, in their order, and the answers (float32)
+    of those trials whose answers are published.
+    """
     n_selected = len(trials.rows)
     tokens_NLD = np.empty((n_selected, encoder.n_tokens, encoder.embed_dim), np.float16)
-    logits: list[np.ndarray] = []
+    answers: list[np.ndarray] = []
+    answered_N = target.answered()
     chunk = 1024
     for start in range(0, n_selected, chunk):
         chosen_N = np.zeros(n_selected, bool)
@@ -245,16 +247,10 @@ def _encode_all(
                 "the encoder's tokens are no numbers or exceed the range of float16; lower train.lr"
             )
         tokens_NLD[start : start + chunk] = tokens.cpu().numpy()
+        wanted = torch.from_numpy(answered_N[start : start + chunk]).to(device)
         with torch.no_grad():
-            logits.append(objective.predict(tokens).float().cpu().numpy())
-    return tokens_NLD, np.concatenate(logits)
-
-
-def _balanced_accuracy(logits_NK: np.ndarray, label_N: np.ndarray) -> float | None:
-    """Return the mean recall of the classes that occur; None without trials."""
-    right = logits_NK.argmax(1) == label_N
-    recalls = [right[label_N == k].mean() for k in np.unique(label_N)]
-    return float(np.mean(recalls)) if recalls else None
+            answers.append(target.answers(objective, tokens[wanted]).float().cpu().numpy())
+    return tokens_NLD, np.concatenate(answers)
 
 
 def _load(module: nn.Module, file: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     """
     metric = METRICS.create(params["metric"], **params["params"])
     scored = read_inputs(inputs, params, context)
-    result = metric.compute(scored)
+    result = _averaged(metric.compute(scored), scored.repetitions)
     _check(result, params["metric"], len(scored.trial_id))
     kept = {name: value for name, value in asdict(result).items() if name != "per_sample"}
     text = json.dumps(kept, indent=2, allow_nan=False)
@@ -66,9 +66,7 @@ def read_inputs(inputs: Inputs, params: dict[str, Any], context: Context) -> Met
     trial_id = select["trial_id"][here].astype(str)
     fields: dict[str, Any] = {}
     if "encode" in inputs:
-        ids = np.load(inputs["encode"] / "trial_ids.npy", allow_pickle=False).astype(str)
-        logits = np.load(inputs["encode"] / "logits.npy", allow_pickle=False)
-        fields["logits"] = logits[_rows(ids, trial_id, "encode")]
+        fields |= _answers(inputs["encode"], trial_id)
     if "generate" in inputs:
         index = pd.read_csv(inputs["generate"] / "index.csv", dtype={"trial_id": str})
         ids = index["trial_id"].to_numpy(dtype=str)
@@ -80,6 +78,9 @@ def read_inputs(inputs: Inputs, params: dict[str, Any], context: Context) -> Met
             ids = np.load(inputs["features"] / "trial_ids.npy", allow_pickle=False).astype(str)
             scores = np.load(inputs["features"] / "judge_logits.npy", allow_pickle=False)
             fields["judge_logits"] = scores[_rows(ids, trial_id, "features")]
+    if (inputs["prepare"] / "repetitions.npy").is_file():
+        counts = np.load(inputs["prepare"] / "repetitions.npy", allow_pickle=False)
+        fields["repetitions"] = counts[select["rows"][here]]
     train = select["split"] == "train"
     if "dataset" in params:
         dataset = DATASETS.create(params["dataset"], **params["dataset_params"])
@@ -98,6 +99,35 @@ def read_inputs(inputs: Inputs, params: dict[str, Any], context: Context) -> Met
         image_known=json.loads((inputs["prepare"] / "pairing.json").read_text())["image_known"],
         **fields,
     )
+
+
+def _answers(encode: Path, trial_id: np.ndarray) -> dict[str, Any]:
+    """Return the logits of the trials, or their similarities to candidate pictures."""
+    if (encode / "logits.npy").is_file():
+        ids = np.load(encode / "trial_ids.npy", allow_pickle=False).astype(str)
+        logits = np.load(encode / "logits.npy", allow_pickle=False)
+        return {"logits": logits[_rows(ids, trial_id, "encode")]}
+    ids = np.load(encode / "similarity_ids.npy", allow_pickle=False).astype(str)
+    similarity = np.load(encode / "similarity.npy", allow_pickle=False)
+    facts = json.loads((encode / "candidates.json").read_text())
+    return {
+        "similarity": similarity[_rows(ids, trial_id, "encode")],
+        "candidates": np.array(facts["image_ids"]),
+        "tower": facts["tower"]["definition"],
+    }
+
+
+def _averaged(result: MetricResult, repetitions: np.ndarray | None) -> MetricResult:
+    """Add to a figure's definition how many presentations each trial's EEG is the mean of."""
+    if repetitions is None or not len(repetitions):
+        return result
+    few, many = int(repetitions.min()), int(repetitions.max())
+    if many == 1:
+        about = "The EEG of a trial is a single presentation, nothing is averaged."
+    else:
+        count = str(many) if few == many else f"{few} to {many}"
+        about = f"The EEG of a trial is averaged over {count} repetitions of its picture."
+    return replace(result, definition=f"{result.definition} {about}")
 
 
 def _runs(session: np.ndarray, run: np.ndarray) -> np.ndarray:

@@ -16,13 +16,16 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     inputs : mapping
         What the tower needs.
     params : dict
-        "tower": "vae" (latents of the pictures seen) or "judge" (classes of the pictures drawn).
+        "tower": "vae" (latents of the pictures seen), "image" (what a named image tower makes of
+        them) or "judge" (classes of the pictures drawn).
     out : Path
     context : Context
     """
     # Imported here: each tower's node is keyed by its own code only.
     if params["tower"] == "vae":
         from zoo.stages import _vae_features as tower
+    elif params["tower"] == "image":
+        from zoo.stages import _image_features as tower
     else:
         assert params["tower"] == "judge", params["tower"]
         from zoo.stages import _judge_features as tower

@@ -3,7 +3,8 @@
 Publishes ``eeg.npy`` (N, C, T) float32, un-normalised; ``trials.csv`` with the columns of
 `zoo.contracts.TRIAL_COLUMNS`, row i for trial i, and with columns of the data set's own;
 ``signal.json``; ``notes.json``, a list of sentences that belong beside every result;
-``pairing.json``, whether a trial's picture is known.
+``pairing.json``, whether a trial's picture is known; ``repetitions.npy`` (N,) where trials are
+means over repetitions.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     (out / "signal.json").write_text(json.dumps(trials.signal.to_json(), indent=1))
     (out / "notes.json").write_text(json.dumps(list(trials.notes), indent=1))
     (out / "pairing.json").write_text(json.dumps({"image_known": trials.image_known}))
+    if trials.repetitions is not None:
+        assert trials.repetitions.shape == (len(trials.table),), trials.repetitions.shape
+        np.save(out / "repetitions.npy", trials.repetitions, allow_pickle=False)
 
 
 def check_trials(trials: Trials, name: str) -> None:
