@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import pandas as pd
 
-from zoo.contracts import DataError
+from zoo.contracts import DataError, SignalInfo
 from zoo.datasets._bids_files import Recording, read_tsv
-from zoo.datasets._filtering import window_samples
+from zoo.datasets._filtering import band_limits, window_samples
 
 if TYPE_CHECKING:
     import mne
+
+    Picked = mne.io.BaseRaw | mne.BaseEpochs
+
+
+class Named(Protocol):
+    """A recording, as far as messages need it."""
+
+    @property
+    def name(self) -> str:
+        """Return the file's name."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -71,13 +83,18 @@ def open_recording(recording: Recording) -> mne.io.BaseRaw:
             f"{recording.name} holds {len(raw.ch_names)} channels, its channels.tsv lists "
             f"{len(listed)}; repair whichever is wrong"
         )
+    return pick_eeg(raw, recording.name)
+
+
+def pick_eeg(raw: Picked, name: str) -> Picked:
+    """Return a recording (or epochs) with its EEG channels alone; DataError where it has none."""
     eeg = [
-        name
-        for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True)
+        channel
+        for channel, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True)
         if kind == "eeg"
     ]
     if not eeg:
-        raise DataError(f"{recording.name} holds no channel of type EEG")
+        raise DataError(f"{name} holds no channel of type EEG")
     return raw.pick(eeg)
 
 
@@ -91,27 +108,91 @@ def _listed_channels(recording: Recording) -> list[str] | None:
     return table["name"].tolist() if "name" in table else None
 
 
-def require_channels(raw: mne.io.BaseRaw, wanted: Sequence[str], recording: Recording) -> None:
+def require_channels(ch_names: Sequence[str], wanted: Sequence[str], recording: Named) -> None:
     """Raise DataError unless all `wanted` channels are there."""
-    missing = [name for name in wanted if name not in raw.ch_names]
+    missing = [name for name in wanted if name not in ch_names]
     if missing:
         raise DataError(
-            f"{recording.name} holds {len(raw.ch_names)} EEG channels and lacks "
+            f"{recording.name} holds {len(ch_names)} EEG channels and lacks "
             f"{', '.join(missing)} of the {len(wanted)} wanted; choose channels that all "
             "recordings have with dataset.params.channels"
         )
 
 
+def require_rate(
+    raw: mne.io.BaseRaw,
+    recording: Named,
+    signal: SignalInfo,
+    band: Sequence[float] | None,
+    resample: float | None,
+) -> None:
+    """Raise DataError unless the recording's sampling rate fits the others' and holds the band."""
+    rate = float(raw.info["sfreq"])
+    if resample is None and rate != signal.sfreq:
+        raise DataError(
+            f"{recording.name} is sampled at {rate:g} Hz, the first recording at "
+            f"{signal.sfreq:g} Hz; choose one rate with dataset.params.resample"
+        )
+    try:
+        band_limits(band, rate, resample)
+    except DataError as error:
+        raise DataError(f"{recording.name}: {error}") from error
+
+
+def cut_all(
+    parts: Iterable[tuple[Named, mne.io.BaseRaw, pd.DataFrame]], cut: Cut, *, marked_in: str
+) -> tuple[np.ndarray, pd.DataFrame, list[str]]:
+    """Cut the trials of several recordings and say what was dropped.
+
+    Parameters
+    ----------
+    parts : iterable of (recording, raw, trials)
+        As `cut_trials` takes them; `trials` has a column ``onset``.
+    cut : Cut
+    marked_in : str
+        Where channels are marked bad, for the note ("channels.tsv").
+
+    Returns
+    -------
+    eeg_NCT : array, float32
+        Microvolts.
+    table : DataFrame
+        The rows of `trials` that were kept.
+    notes : list of str
+
+    Raises
+    ------
+    DataError
+        As `cut_trials`, or if no trial is left.
+    """
+    eeg, tables = [], []
+    dropped, marked = Counter[str](), Counter[str]()
+    for recording, raw, trials in parts:
+        marked.update(name for name in raw.info["bads"] if name in cut.ch_names)
+        recording_NCT, kept, lost = cut_trials(raw, recording, trials.onset.to_numpy(), cut)
+        dropped += lost
+        if len(kept):
+            eeg.append(recording_NCT)
+            tables.append(trials.iloc[kept])
+    if not tables:
+        raise DataError(f"no trial is left: {_kept_note(0, dropped)}")
+    table = pd.concat(tables, ignore_index=True)
+    notes = [_kept_note(len(table), dropped)]
+    if marked:
+        notes.append(marked_note(marked, marked_in))
+    return np.concatenate(eeg), table, notes
+
+
 def cut_trials(
-    raw: mne.io.BaseRaw, recording: Recording, onsets: np.ndarray, cut: Cut
+    raw: mne.io.BaseRaw, recording: Named, onsets: np.ndarray, cut: Cut
 ) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
     """Filter a recording whole and cut trials.
 
     Parameters
     ----------
     raw : Raw
-        The recording, as `open_recording` returns it; it is changed.
-    recording : Recording
+        The recording's EEG channels, as `open_recording` returns them; it is changed.
+    recording : Named
     onsets : array (N,)
         Seconds; there may be none.
     cut : Cut
@@ -133,7 +214,7 @@ def cut_trials(
     import mne
 
     start, n_times = window_samples(cut.window, cut.sfreq)
-    require_channels(raw, cut.ch_names, recording)
+    require_channels(raw.ch_names, cut.ch_names, recording)
     no_trial = np.empty((0, len(cut.ch_names), n_times), np.float32), np.empty(0, np.int64)
     if len(onsets) == 0:
         return *no_trial, Counter()
@@ -141,7 +222,7 @@ def cut_trials(
     raw.info["bads"] = []  # MNE would spare channels marked bad from `reject_uv`
     _forget_classes(raw, cut.class_names)
     raw.reorder_channels(list(cut.ch_names))
-    _require_numbers(raw, recording)
+    require_numbers(raw, recording)
     if cut.band is not None:
         raw.filter(*cut.band, verbose="error")
     if cut.sfreq != raw.info["sfreq"]:
@@ -196,7 +277,8 @@ def _forget_classes(raw: mne.io.BaseRaw, class_names: tuple[str, ...]) -> None:
     raw.annotations.delete(own)
 
 
-def _require_numbers(raw: mne.io.BaseRaw, recording: Recording) -> None:
+def require_numbers(raw: mne.io.BaseRaw, recording: Named) -> None:
+    """Raise DataError if a sample of a loaded recording is not a number."""
     bad_CP = ~np.isfinite(raw.get_data())
     if bad_CP.any():
         channel = int(np.argmax(bad_CP.any(axis=1)))
@@ -218,3 +300,34 @@ def _reason(log: tuple[str, ...], cut: Cut) -> str:
     if "DROP DUPLICATE" in log:
         return "two events at the same sample"
     return "reaching beyond the recording"
+
+
+def electrode_positions(
+    info: mne.Info, ch_names: Sequence[str]
+) -> tuple[tuple[float, ...], ...] | None:
+    """Return the electrodes' positions, or None where the recording does not have them all."""
+    places = {channel["ch_name"]: channel["loc"][:3] for channel in info["chs"]}
+    positions = np.array([places[name] for name in ch_names])
+    if not np.isfinite(positions).all() or not positions.any(axis=1).all():
+        return None
+    return tuple(tuple(float(v) for v in xyz) for xyz in positions)
+
+
+def _kept_note(n_kept: int, dropped: Counter[str]) -> str:
+    if not dropped:
+        return f"all {n_kept} trials were kept"
+    reasons = "; ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
+    lost = sum(dropped.values())
+    return f"{lost} of {n_kept + lost} trials were dropped: {reasons}"
+
+
+def marked_note(marked: Counter[str], where: str) -> str:
+    """Say which channels are marked bad in `where`, channel -> number of recordings."""
+    channels = ", ".join(
+        f"{name} (in {count} recording{'s' if count > 1 else ''})"
+        for name, count in sorted(marked.items())
+    )
+    return (
+        f"marked bad in {where}, but used like the others: {channels}; leave channels out "
+        "with dataset.params.channels"
+    )
