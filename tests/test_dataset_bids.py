@@ -1,4 +1,4 @@
-"""The BIDS data set: battery, epochs, pictures, and one clear line for everything wrong."""
+"""The BIDS data set: epochs, pictures, and one clear line for everything wrong."""
 
 import os
 import time
@@ -10,11 +10,10 @@ from PIL import Image
 
 from registry import BadParameters
 from zoo.checks import dataset as battery
+from zoo.checks._case import Case
 from zoo.contracts import DataError
 from zoo.datasets.bids import Bids
-from zoo.registries import DATASETS
 
-TINY = DATASETS.spec("bids").meta["tiny"]
 N_TRIALS = SECONDS - 2  # of a run
 
 
@@ -31,11 +30,6 @@ def root(tmp_path):
 
 def file_of(root, ending, run="1"):
     return root / "sub-01" / "eeg" / f"{stem_of('01', run)}_{ending}"
-
-
-@pytest.mark.parametrize("promise", battery.CHECKS, ids=lambda promise: promise.__name__)
-def test_battery(promise, shared_root):
-    promise(DATASETS.create("bids", **TINY), shared_root)
 
 
 def test_what_is_read(shared_root):
@@ -246,7 +240,9 @@ def test_parameters_that_fit_no_data(root):
 
 def test_real_recordings(data_root):
     root = data_root / "n170"
-    dataset = Bids(band=[1, 30], window=[0, 0.6], split={"by": "run", "test": ["6"], "val": ["5"]})
+    split = {"by": "run", "test": ["6"], "val": ["5"]}
+    params = {"band": [1, 30], "window": [0, 0.6], "split": split}
+    dataset = Bids(**params)
     started = time.process_time()
     trials = dataset.load(root)
     assert time.process_time() - started < 10
@@ -259,5 +255,6 @@ def test_real_recordings(data_root):
     # the N170: faces and houses differ at TP9 and TP10 between 0.13 and 0.23 s
     face, house = (trials.eeg[trials.table.label == k].mean(axis=0) for k in (0, 1))
     assert np.abs((face - house)[[0, 3], 33:59]).max() > 1
-    battery.images_are_pictures(dataset, root)
-    battery.root_stays_as_it_was(dataset, root)
+    case = Case.of("dataset", "bids", params, root)
+    battery.images_are_pictures(case)
+    battery.root_stays_as_it_was(case)

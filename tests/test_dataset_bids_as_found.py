@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from bids_folder import CH_NAMES, SECONDS, SFREQ, copy_run, stem_of, write_bids, write_run
+from bids_folder import SECONDS, SFREQ, copy_run, stem_of, write_bids, write_run
 
 from zoo.contracts import DataError
 from zoo.datasets.bids import Bids
@@ -57,6 +57,9 @@ def test_a_run_without_the_chosen_trial_types(root):
     assert trials.eeg.shape == (N_TRIALS, 4, round(0.8 * SFREQ))
     assert trials.table.label.dtype == np.int64
     assert trials.notes[0] == f"all {N_TRIALS} trials were kept"
+    write_bids(root, subjects=("02",), runs=("1",), categories=("cow", "sheep"))
+    message = refused(root, subjects=["02"], trial_types=["cat", "dog"])
+    assert message == "no trial is left: no event has the trial_type cat or dog"
 
 
 def test_a_run_whose_trials_are_all_dropped(root):
@@ -177,5 +180,7 @@ def test_tables_that_cannot_be_read(root, ending, run):
     assert refused(root).startswith(f"{table.name} is no UTF-8 text")
     table.write_text("")
     assert refused(root) == f"{table.name} is empty; write the table or remove the recording"
-    table.write_text(text + "1\t" * len(CH_NAMES) * 2 + "\n", encoding="utf-8")
-    assert refused(root).startswith(f"{table.name} cannot be read as a table")
+    head, *rows = text.splitlines()
+    for longer in ([*rows, f"{rows[0]}\t9"], [f"{row}\t9" for row in rows]):
+        table.write_text("\n".join([head, *longer]) + "\n", encoding="utf-8")
+        assert refused(root).startswith(f"{table.name} cannot be read as a table")

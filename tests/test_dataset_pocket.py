@@ -1,4 +1,4 @@
-"""The simulated data set: battery, baseline, subjects, and the confound it can show."""
+"""The simulated data set: baseline, subjects, and the confound it can show."""
 
 import time
 
@@ -7,17 +7,8 @@ import pytest
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from registry import BadParameters
-from zoo.checks import dataset as battery
 from zoo.contracts import DataError
 from zoo.datasets.pocket import Pocket
-from zoo.registries import DATASETS
-
-TINY = DATASETS.spec("pocket").meta["tiny"]
-
-
-@pytest.mark.parametrize("promise", battery.CHECKS, ids=lambda promise: promise.__name__)
-def test_battery(promise):
-    promise(DATASETS.create("pocket", **TINY), None)
 
 
 def pooled(eeg_NCT, step):

@@ -24,6 +24,7 @@ RANKS = {
     "zoo.progress": 1,
     "zoo.statistics": 1,
     "zoo.training": 1,
+    "zoo.training_log": 1,
     "zoo.optimisation": 1,
     "zoo.checkpoints": 1,
     "zoo.judge_net": 1,

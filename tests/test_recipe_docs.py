@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 from recipe_toys import Desk, desk_in
 
 from zoo.recipe import load_recipe
@@ -45,10 +47,8 @@ def test_there_are_fragments() -> None:
 def test_a_fragment_is_valid_in_the_recipe(desk: Desk, fragment: str) -> None:
     key = fragment.partition(":")[0]
     if key == "encoder":  # replaces settings that the recipe has: two --set
-        given = [
-            line.removesuffix("}").replace(": {train: ", ".train=", 1)
-            for line in fragment.strip().splitlines()
-        ]
+        written = yaml.safe_load(fragment)
+        given = [f"{kind}.train={json.dumps(block['train'])}" for kind, block in written.items()]
         (cell,) = desk.load(RECIPE, *given).cells
         assert (cell.encoder.train["steps"], cell.conditioner.train["steps"]) == (0, 0)
         return

@@ -195,6 +195,47 @@ desk = pytest.fixture(desk_in)
             "r.yaml:8 conditioner.train.init_from.dataset.params.subjets: dataset 'pocket' has no "
             "parameter 'subjets'. Did you mean 'subjects'? ",
         ),
+        *(
+            (
+                "steps: 20",
+                f"steps: 20, init_from: {{{change}}}",
+                f"r.yaml:8 conditioner.train.init_from.{message}",
+            )
+            for change, message in [
+                ("encoder.train.epochs: -5", "encoder.train.epochs: must be >= 1, got -5"),
+                ("encoder.train.lr: -1", "encoder.train.lr: must be > 0, got -1"),
+                ("seed: x", "seed: must be a whole number, got 'x'"),
+                (
+                    "encoder.train.schedule: foo",
+                    "encoder.train.schedule: must be 'cosine' or 'constant', got 'foo'",
+                ),
+                (
+                    "encoder.train.lr.all: 1",
+                    "encoder.train.lr.all: write encoder.train.lr: it is the one rate for "
+                    "everything",
+                ),
+                (
+                    "conditioner.train.lr.attn2: 1e-3",
+                    "conditioner.train.lr.attn2: has no rate for 'projection', which conditioner "
+                    "'linear' trains",
+                ),
+                (
+                    "dataset.params.band: [9, 5]",
+                    "dataset.params.band: must be [low, high] with low < high, got [9, 5]",
+                ),
+            ]
+        ),
+        (
+            "steps: 20",
+            "steps: 0, init_from: {dataset.params.subjects: [2]}",
+            "r.yaml:8 conditioner.train.init_from: starts from 0 steps; add their number: "
+            "conditioner.train.steps: 250",
+        ),
+        (
+            "name: small",
+            "name: latest",
+            "r.yaml:2 name: 'latest' is the link to the last run; choose another name",
+        ),
         (
             "image_size: 64",
             "image_size: 60",
@@ -319,6 +360,19 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(desk: Desk) -> None:
         "r.yaml:12 grid.sed",
         "r.yaml:12 grid.seed",
         "--set encoder.trian.lr=1",
+    ]
+
+
+def test_changes_of_init_from_are_judged_beside_other_mistakes(desk: Desk) -> None:
+    text = changed(
+        ("epochs: 5", "epochs: 0"),
+        ("steps: 20", "steps: 20, snapshots: [9], init_from: {conditioner.train.steps: 5}"),
+    )
+    assert desk.errors(text) == ["r.yaml:7 encoder.train.epochs: must be >= 1, got 0"]
+    init = "encoder.train.init_from={encoder.train.epochs: -5, dataset.params.limit: 0}"
+    assert desk.errors(text, init)[1:] == [
+        f"--set {init} encoder.train.epochs: must be >= 1, got -5",
+        f"--set {init} dataset.params.limit: must be > 0, got 0",
     ]
 
 

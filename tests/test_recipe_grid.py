@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from recipe_toys import SMALL, Desk, desk_in
 
-from zoo.recipe import Recipe, dump, load_recipe
+from zoo.recipe import Recipe, RecipeError, dump, load_recipe
 from zoo.recipe.grid import cell_ids
 
 desk = pytest.fixture(desk_in)
@@ -119,7 +119,7 @@ def test_wrong_grids(desk: Desk, text: str, message: str) -> None:
         ("{dataset.params.split.test: [['1'], ['2']]}",
          ["dataset.params.split={by: run, test: ['3']}"], [{}]),
         ("{encoder.train: [{lr: 1}, {lr: 2}]}", ["encoder.train.lr=3"],
-         [{"encoder.train": {"lr": 1}}]),
+         [{"encoder.train": {"lr": 3}}]),
         ("{seed: [0, 1]}", ["grid.seed=[5]"], [{"seed": 5}]),
         ("{}", ["grid.seed=[5, 6]"], [{"seed": 5}, {"seed": 6}]),
     ],
@@ -128,6 +128,62 @@ def test_set_wins_over_an_axis_and_collapses_it(
     desk: Desk, axes: str, overrides: list[str], coords: list[dict[str, object]]
 ) -> None:
     assert [c.coords for c in desk.load(grid(axes), *overrides).cells] == coords
+
+
+#: An override that reaches into an axis: what the cell is called, and what it holds.
+REACHES = [
+    ("{dataset.params.split: [{by: run, test: ['1']}, {by: run, test: ['2']}]}",
+     ["dataset.params.split.test=['3']"],
+     [("split=run-3", {"dataset.params.split": {"by": "run", "test": ["3"]}})]),
+    ("{encoder: [{name: shallow_conv_net, params: {embed_dim: 8}}, eegnet]}",
+     ["encoder.params.embed_dim=5"],
+     [("encoder=shallow_conv_net-5",
+       {"encoder": {"name": "shallow_conv_net", "params": {"embed_dim": 5}}}),
+      ("encoder=eegnet", {"encoder": "eegnet"})]),
+    ("{encoder: [{name: eegnet, train: {epochs: 9}}, eegnet]}",
+     ["encoder.train.steps=4"],
+     [("encoder=eegnet", {"encoder": {"name": "eegnet"}})]),
+    ("{encoder.train: [{epochs: 1}, {epochs: 2}]}", ["encoder.train.steps=4"], [("cell", {})]),
+    ("{conditioner.train.lr: [1, 2]}", ["conditioner.train.lr={projection: 3, attn2: 4}"],
+     [("lr=3-4", {"conditioner.train.lr": {"projection": 3, "attn2": 4}})]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("axes", "overrides", "called"), REACHES)
+def test_cells_are_called_after_what_runs(
+    desk: Desk,
+    axes: str,
+    overrides: list[str],
+    called: list[tuple[str, dict[str, object]]],
+) -> None:
+    recipe = desk.load(grid(axes), *overrides)
+    assert [(c.id, c.coords) for c in recipe.cells] == called
+    again(desk.load(grid(axes)), desk.folder)  # the same of the recipe that a run writes
+    listed = load_recipe("recipe.yaml", overrides=overrides).cells
+    assert [(c.id, c.coords) for c in listed] == called
+
+
+@pytest.mark.parametrize("name", ["eegnet", "shallow_conv_net"])
+def test_naming_the_encoder_does_not_hide_what_else_is_set(desk: Desk, name: str) -> None:
+    overrides = [f"encoder={name}", "encoder.params.embed_dim=5"]
+    (cell,) = desk.load(grid("{encoder.params.embed_dim: [8, 9]}"), *overrides).cells
+    assert (cell.coords, cell.encoder.params["embed_dim"]) == ({}, 5)
+
+
+def test_a_listed_cell_is_judged_by_its_own_encoder(desk: Desk) -> None:
+    axes = "{encoder: [eegnet, shallow_conv_net], encoder.params.embed_dim: [8, 9]}"
+    again(desk.load(grid(axes)), desk.folder)
+    cells = load_recipe("recipe.yaml", overrides=["encoder=shallow_conv_net"]).cells
+    sizes = [(c.coords.get("encoder.params.embed_dim"), c.encoder.params["embed_dim"])
+             for c in cells]  # fmt: skip
+    default = desk.load(SMALL, "encoder=shallow_conv_net").cells[0].encoder.params["embed_dim"]
+    assert sizes == [(None, default), (8, 8), (9, 9)]
+
+
+def test_a_recipe_that_lists_its_cells_takes_no_axis(desk: Desk) -> None:
+    again(desk.load(grid("{seed: [0, 1]}")), desk.folder)
+    with pytest.raises(RecipeError, match=r"^--set grid.seed=\[5\]: this recipe lists its cells"):
+        load_recipe("recipe.yaml", overrides=["grid.seed=[5]"])
 
 
 def again(recipe: Recipe, folder: Path) -> Recipe:

@@ -174,6 +174,14 @@ def test_snapshots_hold_the_weights_of_their_step(tmp_path):
     assert not torch.equal(states[0]["0.weight"], states[1]["0.weight"])
 
 
+def test_a_snapshot_after_the_last_step_is_refused_before_the_first(tmp_path):
+    problem = Problem()
+    with pytest.raises(UserError, match=r"train\.snapshots has 100, but .* after 4 steps"):
+        problem.fit(tmp_path, epochs=1, snapshots=[4, 100])
+    assert not problem.seen
+    problem.fit(tmp_path, epochs=1, snapshots=[4])
+
+
 def test_a_diverging_loss_is_reported(tmp_path):
     problem = Problem()
     problem.x[:] = torch.nan

@@ -104,7 +104,8 @@ def fit(
     TrainingDiverged
         The loss, or a trained parameter that was selected, became NaN or infinite.
     UserError
-        Nothing to train, or a checkpoint of another training in the folder.
+        Nothing to train, a snapshot after the last step, or a checkpoint of another training in
+        the folder.
     """
     training = _Training(groups, n_items, train, seed, state, checkpoint, description, log)
     training.validate, training.select_by = validate, select_by
@@ -141,6 +142,12 @@ class _Training:
         self.total: int = train["steps"]
         if self.total is None:
             self.total = math.ceil(train["epochs"] * self.batches.per_epoch / self.accumulate)
+        late = [step for step in train["snapshots"] if step > self.total]
+        if late:  # only now: how many steps an epoch has depends on the data
+            raise UserError(
+                f"{description}: train.snapshots has {late[0]}, but this training ends after "
+                f"{self.total} steps; name steps up to {self.total}"
+            )
         self.parameters = [p for group in groups.values() for p in group]
         if not self.parameters and self.total:
             raise UserError(f"{description}: nothing is open for training; set train.steps to 0")

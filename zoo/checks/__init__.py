@@ -16,9 +16,10 @@ what is promised. `promises` lists them for pytest:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from zoo.registries import REGISTRIES
@@ -50,14 +51,28 @@ def check_pipeline(component: str | type, **params: Any) -> None:
     _check("pipeline", component, params)
 
 
-def promises(kind: str) -> list[tuple[str, Callable[[], None]]]:
+def check_dataset(component: str | type, root: Path | None = None, **params: Any) -> None:
+    """Check a data set on the files in `root` (None if it needs none); see `check_encoder`."""
+    _check("dataset", component, params, root)
+
+
+def promises(
+    kind: str, roots: Mapping[str, Callable[[], Path]] | None = None
+) -> list[tuple[str, Callable[[], None]]]:
     """Return (id, check) of every registered component of a kind and every check for it.
 
     The ids read ``encoder-eegnet-batch_equals_single``. Nothing is imported or built before a
     check is called.
+
+    Parameters
+    ----------
+    kind : str
+    roots : mapping, optional
+        Name of a data set that needs files -> function that returns a small folder of them.
     """
+    roots = roots or {}
     return [
-        (f"{kind}-{name}-{check.__name__}", partial(_run, check, kind, name))
+        (f"{kind}-{name}-{check.__name__}", partial(_run, check, kind, name, root=roots.get(name)))
         for name in REGISTRIES[kind].names()
         for check in _checks(kind)
     ]
@@ -69,18 +84,24 @@ def _checks(kind: str) -> list[Callable[..., None]]:
 
 
 def _run(
-    check: Callable[..., None], kind: str, component: str | type, params: dict | None = None
+    check: Callable[..., None],
+    kind: str,
+    component: str | type,
+    params: dict | None = None,
+    root: Callable[[], Path] | Path | None = None,
 ) -> None:
     from zoo.checks._case import Case
 
-    check(Case.of(kind, component, params))
+    check(Case.of(kind, component, params, root() if callable(root) else root))
 
 
-def _check(kind: str, component: str | type, params: dict[str, Any]) -> None:
+def _check(
+    kind: str, component: str | type, params: dict[str, Any], root: Path | None = None
+) -> None:
     broken = []
     for check in _checks(kind):
         try:
-            _run(check, kind, component, params or None)
+            _run(check, kind, component, params or None, root)
         except Exception as error:  # whatever a component does wrong is a finding, not our failure
             promise = (check.__doc__ or "").partition("\n")[0]
             broken.append(f"{check.__name__} ({promise}): {type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""What a check is given: one component, its spec, and the small parameters to build it with."""
+"""What a check is given: one component, its spec, and what to build and feed it with."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -26,6 +27,8 @@ class Case:
     cls : type
     params : dict
         Its own parameters for building it small; by default the mark's ``tiny``.
+    root : Path or None
+        For a data set that needs files: a folder of them.
     """
 
     kind: str
@@ -33,9 +36,16 @@ class Case:
     spec: ComponentSpec
     cls: type
     params: dict[str, Any]
+    root: Path | None = None
 
     @classmethod
-    def of(cls, kind: str, component: str | type, params: dict[str, Any] | None = None) -> Case:
+    def of(
+        cls,
+        kind: str,
+        component: str | type,
+        params: dict[str, Any] | None = None,
+        root: Path | None = None,
+    ) -> Case:
         """Return the case of a registered name, or of a class that nobody registered."""
         registry = REGISTRIES[kind]
         if isinstance(component, str):
@@ -44,7 +54,7 @@ class Case:
             name = component.__name__
             spec, found = spec_of_class(kind, name, component), component
         tiny = dict(spec.meta.get("tiny", {})) if params is None else params
-        return cls(kind, name, spec, found, tiny)
+        return cls(kind, name, spec, found, tiny, root)
 
     @property
     def registered(self) -> bool:

@@ -1,34 +1,49 @@
 """What every data set must keep: the battery for our data sets and for those of others.
 
->>> from zoo.checks.dataset import check
->>> check(MyDataset(), root)  # raises AssertionError that names the promise broken
+>>> from zoo.checks import check_dataset
+>>> check_dataset(MyDataset, root)  # raises AssertionError that names every promise broken
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zoo.contracts import TRIAL_COLUMNS, Dataset
+from zoo.checks._case import Case
+from zoo.contracts import TRIAL_COLUMNS, Dataset, Trials
 
 PARTS = ("train", "val", "test", "")
 
 
-def mark_is_whole(dataset: Dataset, root: Path | None) -> None:  # noqa: ARG001
+def build(case: Case) -> Dataset:
+    """Return the data set, built with its small parameters."""
+    assert case.root is not None or not case.spec.meta.get("needs_root"), (
+        f"data set {case.name!r} reads files (needs_root=True): give check_dataset a root, or "
+        "promises one of its roots"
+    )
+    return case.cls(**case.params)
+
+
+def load(case: Case) -> Trials:
+    """Return the trials of a data set built anew."""
+    return build(case).load(case.root)
+
+
+def mark_is_whole(case: Case) -> None:
     """The mark says what leaks, whether files are needed, whether trials are made by subject."""
-    kind, mark = type(dataset).__component__  # type: ignore[attr-defined]
-    assert kind == "dataset", f"marked as a {kind}"
+    mark = case.spec.meta
     for key, of in [("leakage", str), ("needs_root", bool), ("per_subject", bool), ("judge", str)]:
         assert isinstance(mark.get(key), of), f"@component('dataset', {key}=...) must be a {of}"
     assert len(mark["leakage"]) > 20, "leakage= is a sentence that is printed with every result"
 
 
-def trials_are_whole(dataset: Dataset, root: Path | None) -> None:
+def trials_are_whole(case: Case) -> None:
     """One finite float32 trial per row of a table with the agreed columns and unique ids."""
-    trials = dataset.load(root)
+    trials = load(case)
     table, signal = trials.table, trials.signal
     assert len(table) > 0
     assert tuple(table.columns) == TRIAL_COLUMNS, tuple(table.columns)
@@ -44,10 +59,10 @@ def trials_are_whole(dataset: Dataset, root: Path | None) -> None:
     assert all(isinstance(note, str) for note in trials.notes)
 
 
-def signal_is_true(dataset: Dataset, root: Path | None) -> None:
+def signal_is_true(case: Case) -> None:
     """``signal`` says without loading what ``load`` then delivers."""
-    signal = dataset.signal(root)
-    assert signal == dataset.load(root).signal
+    signal = build(case).signal(case.root)
+    assert signal == load(case).signal
     assert len(signal.ch_names) == signal.n_chans == len(set(signal.ch_names))
     assert signal.ch_pos is None or np.isfinite(signal.ch_pos).all()
     assert signal.scale in ("microvolt", "z-score")
@@ -56,34 +71,43 @@ def signal_is_true(dataset: Dataset, root: Path | None) -> None:
     assert type(signal).from_json(signal.to_json()) == signal
 
 
-def loading_repeats(dataset: Dataset, root: Path | None) -> None:
+def loading_repeats(case: Case) -> None:
     """Loading twice gives the same trials, bit by bit, and the fingerprint stays."""
-    one, other = dataset.load(root), dataset.load(root)
+    one, other = load(case), load(case)
     assert np.array_equal(one.eeg, other.eeg)
     assert one.table.equals(other.table)
-    assert dataset.fingerprint(root) == dataset.fingerprint(root)
+    assert build(case).fingerprint(case.root) == build(case).fingerprint(case.root)
 
 
-def split_divides_trials(dataset: Dataset, root: Path | None) -> None:
+def pictures_may_lie_elsewhere(case: Case) -> None:
+    """``load`` and ``images`` take the folder of pictures that the user names besides the root."""
+    dataset = build(case)
+    for method in (dataset.load, dataset.images):
+        takes = inspect.signature(method).parameters
+        assert "image_root" in takes, f"{method.__name__} takes no image_root"
+
+
+def split_divides_trials(case: Case) -> None:
     """Every trial is in one split or in none; there is something to train and to test on."""
-    table = dataset.load(root).table
+    dataset, table = build(case), load(case).table
     part = dataset.split_of(table)
     assert part.shape == (len(table),)
     assert set(part) <= set(PARTS), set(part)
     assert {"train", "test"} <= set(part), f"only {set(part)}"
 
 
-def split_ignores_order(dataset: Dataset, root: Path | None) -> None:
+def split_ignores_order(case: Case) -> None:
     """The split of a trial does not depend on the order of the rows."""
-    table = dataset.load(root).table
+    dataset, table = build(case), load(case).table
     order = np.random.default_rng(0).permutation(len(table))
     shuffled = table.iloc[order].reset_index(drop=True)
     assert np.array_equal(dataset.split_of(table)[order], dataset.split_of(shuffled))
 
 
-def images_are_pictures(dataset: Dataset, root: Path | None) -> None:
+def images_are_pictures(case: Case) -> None:
     """Every trial has a picture, square, uint8 RGB, the same whoever else is asked for."""
-    ids = list(dict.fromkeys(dataset.load(root).table.image_id))[:8]
+    dataset, root = build(case), case.root
+    ids = list(dict.fromkeys(load(case).table.image_id))[:8]
     pictures = dataset.images(ids, root)
     assert pictures.dtype == np.uint8
     assert pictures.shape == (len(ids), 3, pictures.shape[2], pictures.shape[2])
@@ -93,8 +117,9 @@ def images_are_pictures(dataset: Dataset, root: Path | None) -> None:
     assert np.array_equal(dataset.images(ids[-1:], root)[0], pictures[-1])
 
 
-def root_stays_as_it_was(dataset: Dataset, root: Path | None) -> None:
+def root_stays_as_it_was(case: Case) -> None:
     """Reading writes nothing beside the recordings."""
+    dataset, root = build(case), case.root
     before = _listing(root)
     trials = dataset.load(root)
     dataset.images(list(trials.table.image_id[:1]), root)
@@ -110,19 +135,14 @@ def _listing(root: Path | None) -> dict[str, Any]:
 
 
 #: Every promise, in the order in which a newcomer should read them.
-CHECKS: tuple[Callable[[Dataset, Path | None], None], ...] = (
+CHECKS: tuple[Callable[[Case], None], ...] = (
     mark_is_whole,
     trials_are_whole,
     signal_is_true,
     loading_repeats,
+    pictures_may_lie_elsewhere,
     split_divides_trials,
     split_ignores_order,
     images_are_pictures,
     root_stays_as_it_was,
 )
-
-
-def check(dataset: Dataset, root: Path | None = None) -> None:
-    """Run every check on `dataset`; raises AssertionError at the first promise broken."""
-    for promise in CHECKS:
-        promise(dataset, root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -171,15 +172,16 @@ def read_tsv(file: Path) -> pd.DataFrame:
     DataError
         If it is empty, is no UTF-8 text (BIDS asks for it), or its rows differ in length.
     """
+    form = {"sep": "\t", "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
     try:
-        return pd.read_csv(
-            file, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
-        )
+        with warnings.catch_warnings():  # pandas only warns of a cell more in every row
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(file, index_col=False, **form)
     except UnicodeDecodeError as error:
         raise DataError(f"{file.name} is no UTF-8 text; save it as UTF-8") from error
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{file.name} is empty; write the table or remove the recording") from error
-    except pd.errors.ParserError as error:
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{file.name} cannot be read as a table: {reason}") from error
 

@@ -140,7 +140,11 @@ def require_rate(
 
 
 def cut_all(
-    parts: Iterable[tuple[Named, mne.io.BaseRaw, pd.DataFrame]], cut: Cut, *, marked_in: str
+    parts: Iterable[tuple[Named, mne.io.BaseRaw, pd.DataFrame]],
+    cut: Cut,
+    *,
+    marked_in: str,
+    no_trial: str,
 ) -> tuple[np.ndarray, pd.DataFrame, list[str]]:
     """Cut the trials of several recordings and say what was dropped.
 
@@ -151,6 +155,8 @@ def cut_all(
     cut : Cut
     marked_in : str
         Where channels are marked bad, for the note ("channels.tsv").
+    no_trial : str
+        What to say where there was nothing to cut.
 
     Returns
     -------
@@ -175,7 +181,7 @@ def cut_all(
             eeg.append(recording_NCT)
             tables.append(trials.iloc[kept])
     if not tables:
-        raise DataError(f"no trial is left: {_kept_note(0, dropped)}")
+        raise DataError(f"no trial is left: {_kept_note(0, dropped) if dropped else no_trial}")
     table = pd.concat(tables, ignore_index=True)
     notes = [_kept_note(len(table), dropped)]
     if marked:

@@ -2,9 +2,10 @@
 
 Needs ``dataset_description.json``, recordings under ``sub-*/`` (BrainVision, EDF, BDF, EEGLAB) and
 an ``events.tsv`` for each with ``onset`` and ``trial_type``. A trial's class is its
-``trial_type``. Its picture is its ``stim_file`` (inside ``stimuli/``) where the events have one;
-else it is drawn, by a named seed, among ``stimuli/<trial_type>/``, and a reader is told so: trials
-are then paired with pictures by category only.
+``trial_type``. Its picture is its ``stim_file`` (inside ``stimuli/``, or inside the folder named
+with ``--image-root``) where the events have one; else it is drawn, by a named seed, among
+``stimuli/<trial_type>/``, and a reader is told so: trials are then paired with pictures by category
+only.
 
 Recordings are filtered whole with MNE's zero-phase FIR filter, then cut. No trial disappears
 without being counted in the notes. Nothing is written into the folder.
@@ -77,7 +78,7 @@ class Bids:
     limit : int, optional
         Keep so many trials of each split.
     shuffle_labels : bool
-        Permute the labels of training and validation trials.
+        Permute labels and pictures together among training and validation trials.
     baseline : [start, stop], optional
         Seconds from onset; its mean is taken off each channel of each trial.
     reject_uv : float, optional
@@ -166,7 +167,10 @@ class Bids:
         if not known:
             require_known_images(self.split)
         eeg, table, notes = cut_all(
-            self._opened(found, tables, signal), cut, marked_in="channels.tsv"
+            self._opened(found, tables, signal),
+            cut,
+            marked_in="channels.tsv",
+            no_trial=f"no event has the trial_type {' or '.join(signal.class_names)}",
         )
         for image_id in table.image_id.unique():
             check_picture(pictures / image_id)

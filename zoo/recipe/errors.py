@@ -80,6 +80,15 @@ class Problems:
         """Say whether something is wrong at a place already."""
         return any(place == where for place, _ in self._found)
 
+    def below(self, where: Where) -> list[tuple[Where, str]]:
+        """Return the problems at a place and at everything written inside it."""
+        return [
+            (place, message)
+            for place, message in self._found
+            if place.source == where.source
+            and (place == where or place.path.startswith(f"{where.path}." if where.path else ""))
+        ]
+
     def raise_if_any(self) -> None:
         """Raise `RecipeError` with everything found so far.
 

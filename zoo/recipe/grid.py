@@ -57,8 +57,8 @@ def axis_problem(dotted: str) -> str | None:
 def expand(base: Node, axes: dict[Path, list[Node]], overrides: Assignments) -> list[Variant]:
     """Return one variant per point of the grid, with the overrides on top.
 
-    An override wins over an axis: an axis whose value it replaces is left out, and cells that
-    become equal are one cell.
+    An override wins over an axis: an axis whose value it replaces is left out, of one into which
+    it reaches the cells tell what is left, and cells that become equal are one cell.
 
     Parameters
     ----------
@@ -73,9 +73,32 @@ def expand(base: Node, axes: dict[Path, list[Node]], overrides: Assignments) -> 
     variants = []
     for point in itertools.product(*live.values()):
         chosen = list(zip(live, point, strict=True))
-        tree = merge(merge(base, layer(chosen, base.where)), top)
-        variants.append(Variant({".".join(p): plain(value) for p, value in chosen}, tree))
+        variants.append(overridden(merge(base, layer(chosen, base.where)), chosen, top))
     return distinct(variants)
+
+
+def overridden(tree: Node, chosen: Assignments, top: Node) -> Variant:
+    """Return a cell with the overrides on top.
+
+    Parameters
+    ----------
+    tree : Node
+        The cell without them.
+    chosen : list of (path, Node)
+        Its place on each axis, as written.
+    top : Node
+        The overrides as one layer.
+    """
+    merged = merge(tree, top)
+    coords = {}
+    for axis, value in chosen:
+        written = layer([(axis, value)], tree.where)
+        set_here = list(leaves(written))
+        if all(merged.at(leaf) == tree.at(leaf) for leaf in set_here):
+            coords[".".join(axis)] = plain(value)
+        elif (left := _below(merged, axis, set_here)) is not None:
+            coords[".".join(axis)] = left
+    return Variant(coords, merged)
 
 
 def is_overridden(axis: Path, top: Node, base: Node) -> bool:
@@ -86,10 +109,29 @@ def is_overridden(axis: Path, top: Node, base: Node) -> bool:
             return True
         if {leaf[-1], axis[-1]} == {"epochs", "steps"} and leaf[:-1] == axis[:-1]:
             return True
-        if leaf[-1] == "name" and axis[: len(leaf)] == (*leaf[:-1], "params"):
-            new, old = top.at(leaf), base.at(leaf)
-            return old is None or new is None or new.value != old.value
+        if (
+            leaf[-1] == "name"
+            and axis[: len(leaf)] == (*leaf[:-1], "params")
+            and top.at(leaf) != base.at(leaf)
+        ):
+            return True
     return False
+
+
+def _below(tree: Node, axis: Path, paths: list[Path]) -> Any:
+    """Return what `tree` holds at `axis`, of a block only `paths`; None where nothing is left."""
+    found: dict[str, Any] = {}
+    for path in paths:
+        node = tree.at(path)
+        if node is None:  # steps took the place of epochs
+            continue
+        if path == axis:
+            return plain(node)
+        inner = found
+        for key in path[len(axis) : -1]:
+            inner = inner.setdefault(key, {})
+        inner[path[-1]] = plain(node)
+    return found or None
 
 
 def distinct(variants: Sequence[Variant]) -> list[Variant]:

@@ -19,6 +19,7 @@ from zoo.recipe.grid import (
     distinct,
     expand,
     is_overridden,
+    overridden,
 )
 from zoo.recipe.layers import layer, merge, normalised, stand_in, without
 from zoo.recipe.nodes import Node, plain
@@ -133,6 +134,12 @@ class _File:
             if kind in applied and kind in self.pocket:
                 base = merge(base, stand_in(self.pocket[kind], problems))
         if self.cells is not None:
+            for dotted, node in more_axes.items():
+                problems.add(
+                    node.where,
+                    f"this recipe lists its cells and has no grid; set {dotted} itself to change "
+                    "it in all of them, or take the recipe that it was made from",
+                )
             return _listed(base, self.cells, overrides, problems)
         return expand(base, axes_of({**self.grid, **more_axes}, problems), overrides)
 
@@ -212,13 +219,13 @@ def _listed(base: Node, cells: Node, overrides: Assignments, problems: Problems)
         if coords is None or not isinstance(coords.value, dict):
             problems.add(cell.where, "needs 'coords', a mapping of axes to values")
             continue
-        axes = {}
+        written: Assignments = []
         for dotted, node in coords.value.items():
             problem = axis_problem(dotted)
-            if problem is not None:
+            if problem is None:
+                written.append((tuple(dotted.split(".")), node))
+            else:
                 problems.add(node.where, problem)
-            elif not is_overridden(tuple(dotted.split(".")), top, base):
-                axes[dotted] = plain(node)
         blocks = without(cell, ["coords"]).entries()
         for key in [key for key in blocks if key not in VARIED]:
             hint = did_you_mean(key, VARIED)
@@ -226,7 +233,8 @@ def _listed(base: Node, cells: Node, overrides: Assignments, problems: Problems)
             problems.add(blocks[key].where, f"unknown key. {hint}{known_here}")
         known = {key: node for key, node in blocks.items() if key in VARIED}
         tree = normalised(Node({**base.entries(), **known}, base.where))
-        variants.append(Variant(axes, merge(tree, top)))
+        chosen = [(axis, node) for axis, node in written if not is_overridden(axis, top, tree)]
+        variants.append(overridden(tree, chosen, top))
     return distinct(variants)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from registry import ComponentError, ComponentSpec, UnknownComponent
 from zoo.recipe.cells import Block, Cell
 from zoo.recipe.errors import Problems, Where
 from zoo.recipe.grid import axis_problem
-from zoo.recipe.layers import merge, normalised, with_groups
+from zoo.recipe.layers import layer, merge, normalised, with_groups, without
 from zoo.recipe.nodes import Node, plain, planted
+from zoo.recipe.overrides import Assignments
 from zoo.recipe.schema import ComponentBlock, Train, check
 from zoo.recipe.validate import compatibility
 from zoo.registries import REGISTRIES
@@ -47,7 +49,8 @@ class Resolver:
 
     def cell(self, tree: Node, coords: dict[str, Any], cell_id: str = "cell") -> Cell | None:
         """Return the cell, or None after noting why there is none."""
-        full = with_groups(self._with_defaults(tree))
+        defaulted = self._with_defaults(tree)
+        full = with_groups(defaulted)
         model = check(full, self.problems)
         specs = {
             kind: spec
@@ -58,7 +61,8 @@ class Resolver:
             self._component(full, "metric", ("metrics", i))
             for i in range(_length(full.at(("metrics",))))
         ]
-        self._check_init_from(full, specs)
+        for kind in ("encoder", "conditioner"):
+            self._check_init_from(kind, defaulted, specs, metrics)
         compatibility(full, specs, metrics, self.problems)
         known = [spec for spec in metrics if spec is not None]
         if model is None or len(specs) < len(_COMPONENTS) or len(known) < len(metrics):
@@ -143,26 +147,55 @@ class Resolver:
             self._parameters[known] = [(p.parameter, str(p)) for p in found]
         return self._parameters[known]
 
-    def _check_init_from(self, tree: Node, specs: dict[str, ComponentSpec]) -> None:
-        for kind in ("encoder", "conditioner"):
-            node = tree.at((kind, "train", "init_from"))
-            for dotted, entry in ({} if node is None else node.entries()).items():
-                problem = axis_problem(dotted)
-                block, _, rest = dotted.partition(".")
-                part, _, name = rest.partition(".")
-                if (
-                    problem is None
-                    and dotted != "seed"
-                    and (not name or rest.startswith("train.objective"))
-                ):
-                    problem = (
-                        f"{dotted!r} names a whole block; init_from changes single values, "
-                        "such as dataset.params.subjects"
-                    )
-                elif problem is None and part == "params" and block in specs:
-                    problem = self._parameter_problem(specs[block], name, plain(entry))
-                if problem is not None:
-                    self.problems.add(entry.where, problem)
+    def _check_init_from(
+        self,
+        kind: str,
+        tree: Node,
+        specs: dict[str, ComponentSpec],
+        metrics: Sequence[ComponentSpec | None],
+    ) -> None:
+        """Check the changes of one ``init_from``, and the cell that they make of `tree`."""
+        node = tree.at((kind, "train", "init_from"))
+        if node is None or not isinstance(node.value, dict):
+            return
+        changes: Assignments = []
+        for dotted, entry in node.value.items():
+            problem = self._change_problem(dotted, entry, specs)
+            if problem is None:
+                changes.append((tuple(dotted.split(".")), entry))
+            else:
+                self.problems.add(entry.where, problem)
+        found = Problems()
+        source = with_groups(merge(_without_init(tree, kind, node), layer(changes, tree.where)))
+        steps = source.at((kind, "train", "steps"))
+        if steps is not None and steps.value == 0:
+            path = f"{kind}.train.steps"
+            self.problems.add(node.where, f"starts from 0 steps; add their number: {path}: 250")
+            return
+        check(source, found)
+        compatibility(source, specs, metrics, found)
+        for where, message in found.below(node.where):  # the others have been noted as they are
+            self.problems.add(where, message)
+
+    def _change_problem(
+        self, dotted: str, entry: Node, specs: dict[str, ComponentSpec]
+    ) -> str | None:
+        """Return why ``init_from`` cannot change this path, or None."""
+        block, _, rest = dotted.partition(".")
+        part, _, name = rest.partition(".")
+        problem = axis_problem(dotted)
+        if problem is not None or dotted == "seed":
+            return problem
+        if not name or rest.startswith("train.objective"):
+            return (
+                f"{dotted!r} names a whole block; init_from changes single values, "
+                "such as dataset.params.subjects"
+            )
+        if rest == "train.lr.all":
+            return f"write {block}.train.lr: it is the one rate for everything"
+        if part == "params" and block in specs:
+            return self._parameter_problem(specs[block], name, plain(entry))
+        return None
 
     def _parameter_problem(self, spec: ComponentSpec, name: str, value: Any) -> str | None:
         """Return what is wrong with one parameter; a path into a value is judged by its name."""
@@ -171,6 +204,19 @@ class Resolver:
             if parameter == outer and (not inner or spec.parameter(outer) is None):
                 return sentence
         return None
+
+
+def _without_init(tree: Node, kind: str, init_from: Node) -> Node:
+    """Return the tree that ``init_from`` starts from, before its changes (as the engine makes it).
+
+    Its ``train`` has the place of `init_from`, where all that is wrong with it is reported.
+    """
+    block, train = tree.at((kind,)), tree.at((kind, "train"))
+    assert block is not None
+    assert train is not None
+    kept = Node(without(train, ["init_from", "snapshots"]).value, init_from.where)
+    changed = Node({**block.entries(), "train": kept}, block.where)
+    return Node({**tree.entries(), kind: changed}, tree.where)
 
 
 def _length(node: Node | None) -> int:

@@ -153,6 +153,13 @@ class CellModel(Strict):
     metrics: list[MetricBlock]
     controls: list[str] = []
 
+    @field_validator("name")
+    @classmethod
+    def _not_taken(cls, value: str) -> str:
+        if value.strip(".").lower() == "latest":
+            raise ValueError(f"{value!r} is the link to the last run; choose another name")
+        return value
+
 
 #: Keys of a recipe file beside those of a cell: how its cells are made, and notes.
 FILE_KEYS = ("grid", "cells", "pocket", "sources")

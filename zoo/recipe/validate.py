@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeGuard, TypeVar
 
 from pydantic import ValidationError
 
@@ -131,8 +131,9 @@ def _split(split: Mapping[str, Any], note: Note) -> None:
 
 
 def _encoder(block: EncoderBlock, spec: ComponentSpec | None, note: Note) -> None:
-    for name in () if spec is None else spec.meta.get("tokens", ()):
-        size = _value(spec, block.params, name) if isinstance(name, str) else None
+    sizes = () if spec is None else spec.meta.get("tokens", ())
+    for name in sizes:
+        size = _value(spec, block.params, name) if spec and isinstance(name, str) else None
         if _is_number(size) and size < 1:
             note(("encoder", "params", name), f"must be >= 1, got {size}")
     train = block.train
@@ -231,5 +232,5 @@ def _value(spec: ComponentSpec, params: Mapping[str, Any], name: str) -> Any:
     return None if parameter is None else params.get(name, parameter.default)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
