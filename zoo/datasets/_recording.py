@@ -7,28 +7,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from zoo.contracts import DataError, SignalInfo
+from zoo.contracts import DataError
 from zoo.datasets._bids_files import Recording, read_tsv
-from zoo.datasets._filtering import band_limits, window_samples
+from zoo.datasets._filtering import window_samples
+from zoo.datasets._headers import Named, pick_eeg, require_channels
 
 if TYPE_CHECKING:
     import mne
-
-    Picked = mne.io.BaseRaw | mne.BaseEpochs
-
-
-class Named(Protocol):
-    """A recording, as far as messages need it."""
-
-    @property
-    def name(self) -> str:
-        """Return the file's name."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -86,18 +76,6 @@ def open_recording(recording: Recording) -> mne.io.BaseRaw:
     return pick_eeg(raw, recording.name)
 
 
-def pick_eeg(raw: Picked, name: str) -> Picked:
-    """Return a recording (or epochs) with its EEG channels alone; DataError where it has none."""
-    eeg = [
-        channel
-        for channel, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True)
-        if kind == "eeg"
-    ]
-    if not eeg:
-        raise DataError(f"{name} holds no channel of type EEG")
-    return raw.pick(eeg)
-
-
 def _listed_channels(recording: Recording) -> list[str] | None:
     found = recording.path.find_matching_sidecar(
         suffix="channels", extension=".tsv", on_error="ignore"
@@ -106,37 +84,6 @@ def _listed_channels(recording: Recording) -> list[str] | None:
         return None
     table = read_tsv(Path(found))
     return table["name"].tolist() if "name" in table else None
-
-
-def require_channels(ch_names: Sequence[str], wanted: Sequence[str], recording: Named) -> None:
-    """Raise DataError unless all `wanted` channels are there."""
-    missing = [name for name in wanted if name not in ch_names]
-    if missing:
-        raise DataError(
-            f"{recording.name} holds {len(ch_names)} EEG channels and lacks "
-            f"{', '.join(missing)} of the {len(wanted)} wanted; choose channels that all "
-            "recordings have with dataset.params.channels"
-        )
-
-
-def require_rate(
-    raw: mne.io.BaseRaw,
-    recording: Named,
-    signal: SignalInfo,
-    band: Sequence[float] | None,
-    resample: float | None,
-) -> None:
-    """Raise DataError unless the recording's sampling rate fits the others' and holds the band."""
-    rate = float(raw.info["sfreq"])
-    if resample is None and rate != signal.sfreq:
-        raise DataError(
-            f"{recording.name} is sampled at {rate:g} Hz, the first recording at "
-            f"{signal.sfreq:g} Hz; choose one rate with dataset.params.resample"
-        )
-    try:
-        band_limits(band, rate, resample)
-    except DataError as error:
-        raise DataError(f"{recording.name}: {error}") from error
 
 
 def cut_all(
@@ -306,17 +253,6 @@ def _reason(log: tuple[str, ...], cut: Cut) -> str:
     if "DROP DUPLICATE" in log:
         return "two events at the same sample"
     return "reaching beyond the recording"
-
-
-def electrode_positions(
-    info: mne.Info, ch_names: Sequence[str]
-) -> tuple[tuple[float, ...], ...] | None:
-    """Return the electrodes' positions, or None where the recording does not have them all."""
-    places = {channel["ch_name"]: channel["loc"][:3] for channel in info["chs"]}
-    positions = np.array([places[name] for name in ch_names])
-    if not np.isfinite(positions).all() or not positions.any(axis=1).all():
-        return None
-    return tuple(tuple(float(v) for v in xyz) for xyz in positions)
 
 
 def _kept_note(n_kept: int, dropped: Counter[str]) -> str:

@@ -28,23 +28,15 @@ from zoo.datasets._bids_files import (
     find_recordings,
     fingerprint,
     of_subjects,
-    pictures_of,
     read_events,
     read_picture,
     require_bids,
 )
 from zoo.datasets._choices import check_choices
-from zoo.datasets._filtering import band_limits, window_samples
-from zoo.datasets._recording import (
-    Cut,
-    cut_all,
-    electrode_positions,
-    open_recording,
-    require_channels,
-    require_rate,
-)
+from zoo.datasets._headers import recorded_signal, require_rate
+from zoo.datasets._pairing import pair_pictures
+from zoo.datasets._recording import Cut, cut_all, open_recording
 from zoo.datasets._splits import require_known_images, split_by
-from zoo.seeds import named_seed
 
 
 @component(
@@ -132,19 +124,13 @@ class Bids:
         recordings = find_recordings(root, self.task)
         class_names = self._classes(recordings)
         first = of_subjects(recordings, self.subjects)[0]
-        raw = open_recording(first)
-        ch_names = tuple(self.channels or raw.ch_names)
-        require_channels(raw.ch_names, ch_names, first)
-        sfreq = float(self.resample or raw.info["sfreq"])
-        return SignalInfo(
-            n_chans=len(ch_names),
-            n_times=window_samples(self.window, sfreq)[1],
-            sfreq=sfreq,
-            ch_names=ch_names,
-            ch_pos=electrode_positions(raw.info, ch_names),
-            scale="microvolt",
-            band=band_limits(self.band, float(raw.info["sfreq"]), self.resample),
-            reference="as recorded",
+        return recorded_signal(
+            open_recording(first).info,
+            first,
+            channels=self.channels,
+            window=self.window,
+            band=self.band,
+            resample=self.resample,
             n_subjects=len({r.subject for r in recordings}),
             class_names=class_names,
         )
@@ -216,6 +202,7 @@ class Bids:
 def _table(
     recording: Recording, events: pd.DataFrame, signal: SignalInfo, pictures: Path
 ) -> pd.DataFrame:
+    own = events.stim_file.str.removeprefix("stimuli/")
     trial_ids = [f"{recording.trial_prefix}_{i:04d}" for i in range(len(events))]
     columns = {
         "trial_id": trial_ids,
@@ -226,7 +213,7 @@ def _table(
         "block": 0,
         "onset": events.onset,
         "label": [signal.class_names.index(name) for name in events.trial_type],
-        "image_id": _image_ids(pictures, trial_ids, events),
+        "image_id": pair_pictures(pictures, trial_ids, events.trial_type, own),
     }
     return pd.DataFrame(columns, columns=list(TRIAL_COLUMNS))
 
@@ -236,19 +223,3 @@ PAIRED = (
     "the events do not name the picture shown (no stim_file): each trial is paired with a picture "
     "drawn by a named seed within its category (paired by category)"
 )
-
-
-def _image_ids(pictures: Path, trial_ids: list[str], events: pd.DataFrame) -> list[str]:
-    """Return each trial's own picture, or one drawn within its category."""
-    drawn_from = {
-        category: pictures_of(pictures, category)
-        for category in events.trial_type[events.stim_file == ""].unique()
-    }
-    image_ids = []
-    for trial_id, category, own in zip(trial_ids, events.trial_type, events.stim_file, strict=True):
-        if own:
-            image_ids.append(own.removeprefix("stimuli/"))
-        else:
-            choice = drawn_from[category]
-            image_ids.append(choice[named_seed(0, "picture", trial_id) % len(choice)])
-    return image_ids
