@@ -92,8 +92,8 @@ def find_recordings(root: Path | None, task: str | None) -> list[Recording]:
             path,
             subjects.index(path.subject),
             path.subject,
-            plain(path.session),
-            plain(path.run),
+            _plain(path.session),
+            _plain(path.run),
         )
         for path in paths
     ]
@@ -274,8 +274,7 @@ def hash_of_files(root: Path, skip: Sequence[str] = ()) -> str:
     return whole.hexdigest()
 
 
-def plain(label: str | None) -> str:
-    """Return a label without leading zeros, "1" where there is none."""
+def _plain(label: str | None) -> str:
     if label is None:
         return "1"
     return str(int(label)) if label.isdecimal() else label
