@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bids_folder import write_bids
+from own_folders import write_epochs, write_folder
 
 from registry import component
 from zoo.checks import all_kinds, check_dataset, promises
@@ -21,6 +22,8 @@ from zoo.registries import DATASETS
 #: Data set that reads files -> what writes a small folder of them and returns it.
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "bids": partial(write_bids, subjects=("01", "02")),
+    "epochs": write_epochs,
+    "folder": write_folder,
 }
 
 
@@ -42,7 +45,7 @@ def test_promise(promise: Callable[[], None]) -> None:
 
 def test_no_data_set_is_left_out() -> None:
     names = DATASETS.names()
-    assert {"bids", "pocket"} <= set(names)
+    assert {"bids", "epochs", "folder", "pocket"} <= set(names)
     assert len(PROMISES) == len(names) * len([*all_kinds.CHECKS, *battery.CHECKS])
     needy = {name for name in names if DATASETS.spec(name).meta["needs_root"]}
     assert needy == set(WRITERS), "a data set that reads files needs a writer in WRITERS"

@@ -13,7 +13,6 @@ import pandas as pd
 
 from zoo.contracts import DataError
 from zoo.datasets._bids_files import natural
-from zoo.datasets._headers import pick_eeg
 from zoo.datasets._trial_table import checked_rows
 
 if TYPE_CHECKING:
@@ -70,13 +69,21 @@ def _parts(name: str) -> list[str]:
     return re.split(r"(\d+)", name)
 
 
-def open_epochs(file: EpochsFile, *, preload: bool) -> mne.BaseEpochs:
-    """Return the EEG channels of saved epochs; projectors in the file are applied, as MNE does.
+def open_header(file: EpochsFile) -> mne.BaseEpochs:
+    """Return saved epochs without samples (they cannot be loaded later), as `open_epochs`."""
+    epochs = open_epochs(file, preload=False)
+    for part in epochs._raw:  # MNE keeps the file open until the garbage is collected
+        part.fid.close()
+    return epochs
+
+
+def open_epochs(file: EpochsFile, *, preload: bool = True) -> mne.BaseEpochs:
+    """Return saved epochs with all their channels; projectors are applied, as MNE does.
 
     Raises
     ------
     DataError
-        If the file cannot be read, or holds no epoch or no EEG.
+        If the file cannot be read, or holds no epoch.
     """
     import mne
 
@@ -87,7 +94,7 @@ def open_epochs(file: EpochsFile, *, preload: bool) -> mne.BaseEpochs:
         raise DataError(f"{file.name} cannot be read as epochs: {reason}") from error
     if len(epochs) == 0:
         raise DataError(f"{file.name} holds no epoch; remove it")
-    return pick_eeg(epochs, file.name)
+    return epochs
 
 
 def rows_of(file: EpochsFile, epochs: mne.BaseEpochs) -> pd.DataFrame:

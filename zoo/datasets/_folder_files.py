@@ -14,7 +14,7 @@ import pandas as pd
 
 from zoo.contracts import DataError
 from zoo.datasets._bids_files import read_tsv
-from zoo.datasets._headers import pick_eeg
+from zoo.datasets._headers import eeg_channels
 from zoo.datasets._trial_table import checked_rows, leads_out, name_trials
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _read(recording: FolderRecording, *, preload: bool) -> mne.io.BaseRaw:
     except Exception as error:  # a damaged file fails in as many ways as MNE has readers
         reason = " ".join(str(error).split())
         raise DataError(f"{recording.name} cannot be read as EEG: {reason}") from error
-    return pick_eeg(raw, recording.name)
+    return raw.pick(eeg_channels(raw, recording.name))
 
 
 def _array(recording: FolderRecording) -> tuple[np.ndarray, mne.Info, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,8 +12,6 @@ from zoo.datasets._filtering import band_limits, window_samples
 
 if TYPE_CHECKING:
     import mne
-
-    Picked = TypeVar("Picked", mne.io.BaseRaw, mne.BaseEpochs)
 
 
 class Named(Protocol):
@@ -72,8 +70,8 @@ def recorded_signal(
     )
 
 
-def pick_eeg(raw: Picked, name: str) -> Picked:
-    """Return a recording (or epochs) with its EEG channels alone; DataError where it has none."""
+def eeg_channels(raw: mne.io.BaseRaw | mne.BaseEpochs, name: str) -> list[str]:
+    """Return the channels of type EEG of a recording or epochs; DataError where there are none."""
     eeg = [
         channel
         for channel, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True)
@@ -81,7 +79,7 @@ def pick_eeg(raw: Picked, name: str) -> Picked:
     ]
     if not eeg:
         raise DataError(f"{name} holds no channel of type EEG")
-    return raw.pick(eeg)
+    return eeg
 
 
 def require_channels(ch_names: Sequence[str], wanted: Sequence[str], recording: Named) -> None:

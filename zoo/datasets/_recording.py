@@ -15,7 +15,7 @@ import pandas as pd
 from zoo.contracts import DataError
 from zoo.datasets._bids_files import Recording, read_tsv
 from zoo.datasets._filtering import window_samples
-from zoo.datasets._headers import Named, pick_eeg, require_channels
+from zoo.datasets._headers import Named, eeg_channels, require_channels
 
 if TYPE_CHECKING:
     import mne
@@ -73,7 +73,7 @@ def open_recording(recording: Recording) -> mne.io.BaseRaw:
             f"{recording.name} holds {len(raw.ch_names)} channels, its channels.tsv lists "
             f"{len(listed)}; repair whichever is wrong"
         )
-    return pick_eeg(raw, recording.name)
+    return raw.pick(eeg_channels(raw, recording.name))
 
 
 def _listed_channels(recording: Recording) -> list[str] | None:

@@ -32,13 +32,19 @@ from zoo.datasets._epochs_files import (
     find_epochs,
     narrow,
     open_epochs,
+    open_header,
     own_band,
     rejected_before,
     require_numbers,
     rows_of,
 )
 from zoo.datasets._filtering import band_limits, window_samples
-from zoo.datasets._headers import electrode_positions, require_channels, require_rate
+from zoo.datasets._headers import (
+    eeg_channels,
+    electrode_positions,
+    require_channels,
+    require_rate,
+)
 from zoo.datasets._recording import marked_note
 from zoo.datasets._splits import require_known_images, split_by
 from zoo.datasets._trial_table import (
@@ -146,7 +152,7 @@ class Epochs:
         begins: dict[float, str] = {}
         for number, of_file in used.groupby("file"):
             file = files[int(number)]
-            epochs = open_epochs(file, preload=True)
+            epochs = open_epochs(file)
             marked.update(name for name in epochs.info["bads"] if name in signal.ch_names)
             histories[_history(epochs)] += 1
             rejected += rejected_before(epochs)
@@ -178,24 +184,26 @@ class Epochs:
         self, image_ids: Sequence[str], root: Path | None, image_root: Path | None = None
     ) -> np.ndarray:
         """Return pictures, uint8 RGB, cut to their central square."""
-        assert image_root or root
-        folder = image_root or root / "images"
-        return np.stack([read_picture(folder / i, self.image_size) for i in image_ids])
+        if image_root is None:
+            assert root is not None
+            image_root = root / "images"
+        return np.stack([read_picture(image_root / i, self.image_size) for i in image_ids])
 
     def _rows(self, root: Path | None) -> tuple[list[EpochsFile], pd.DataFrame]:
         """Return the files, and the trials of all with ``file`` and ``epoch``, their place."""
         files, tables = find_epochs(root), []
         for number, file in enumerate(files):
-            rows = rows_of(file, open_epochs(file, preload=False))
+            rows = rows_of(file, open_header(file))
             tables.append(rows.assign(file=number, epoch=range(len(rows))))
         return files, name_trials(pd.concat(tables, ignore_index=True))
 
     def _signal(self, files: list[EpochsFile], rows: pd.DataFrame) -> SignalInfo:
         classes = class_names(rows, self.labels)
         first = files[chosen_rows(rows, self.subjects, classes).file.iloc[0]]
-        epochs = open_epochs(first, preload=False)
-        ch_names = tuple(self.channels or epochs.ch_names)
-        require_channels(epochs.ch_names, ch_names, first)
+        epochs = open_header(first)
+        there = eeg_channels(epochs, first.name)
+        ch_names = tuple(self.channels or there)
+        require_channels(there, ch_names, first)
         saved_at = float(epochs.info["sfreq"])
         sfreq = float(self.resample or saved_at)
         band = band_limits(self.band, saved_at, self.resample)
@@ -233,7 +241,7 @@ class Epochs:
 
     def _cut(self, file: EpochsFile, epochs: Any, signal: SignalInfo) -> np.ndarray:
         """Return all epochs of a file as (N, C, T) float32, microvolt."""
-        require_channels(epochs.ch_names, signal.ch_names, file)
+        require_channels(eeg_channels(epochs, file.name), signal.ch_names, file)
         require_rate(epochs, file, signal, self.band, self.resample)
         epochs.pick(list(signal.ch_names)).reorder_channels(list(signal.ch_names))
         require_numbers(file, epochs.get_data(), signal.ch_names)
