@@ -117,6 +117,15 @@ def check_pattern(pattern: str) -> None:
         )
 
 
+def recording_names(rows: pd.DataFrame, pattern: str) -> np.ndarray:
+    """Return which recording each row names, or is given by the pattern."""
+    named = [
+        row.recording or pattern.format(**{field: getattr(row, field) for field in FIELDS})
+        for row in rows.itertuples()
+    ]
+    return np.array(named, object)
+
+
 def recordings_of(root: Path, rows: pd.DataFrame, pattern: str) -> list[FolderRecording]:
     """Return the recordings that the rows name, in the order of the rows.
 
@@ -125,12 +134,8 @@ def recordings_of(root: Path, rows: pd.DataFrame, pattern: str) -> list[FolderRe
     DataError
         If a row's recording is not there, is there twice, or belongs to two subjects.
     """
-    named = [
-        row.recording or pattern.format(**{field: getattr(row, field) for field in FIELDS})
-        for row in rows.itertuples()
-    ]
     recordings = []
-    for name, own in rows.groupby(np.array(named, object), sort=False):
+    for name, own in rows.groupby(recording_names(rows, pattern), sort=False):
         path = _file(root, str(name), line(int(own.index[0])))
         subjects = own.subject.unique()
         if len(subjects) > 1:

@@ -165,8 +165,8 @@ def trial_table(
     return pd.DataFrame(columns, columns=list(TRIAL_COLUMNS), index=rows.index)
 
 
-def check_pictures(pictures: Path, image_ids: Sequence[str]) -> None:
-    """Raise one DataError that names the pictures missing, or one that cannot be read."""
+def require_pictures(pictures: Path, image_ids: Sequence[str]) -> None:
+    """Raise one DataError that names the pictures missing."""
     missing = [name for name in image_ids if not (pictures / name).is_file()]
     if missing:
         some = ", ".join(missing[:5]) + (" ..." if len(missing) > 5 else "")
@@ -174,5 +174,10 @@ def check_pictures(pictures: Path, image_ids: Sequence[str]) -> None:
             f"{len(missing)} of {len(image_ids)} pictures are missing in {pictures}: {some}; add "
             "them, or name the folder of pictures with --image-root"
         )
+
+
+def check_pictures(pictures: Path, image_ids: Sequence[str]) -> None:
+    """Raise a DataError if pictures are missing, or one cannot be read."""
+    require_pictures(pictures, image_ids)
     for name in image_ids:
         check_picture(pictures / name)
