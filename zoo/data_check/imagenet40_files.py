@@ -70,14 +70,15 @@ def read(path: Path) -> Any:
             path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path) or None
         )
     except Exception as error:  # a damaged pickle fails in as many ways as there are opcodes
-        asked = re.search(r"GLOBAL (\S+) was not an allowed global", str(error))
+        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         if asked:
             raise DataError(
-                f"{path.name} asks for {asked[1]}; only tensors and plain containers are read: "
-                "do not trust this file"
+                f"{path.name} asks for {asked[1]}, which could run code, and was not loaded: it "
+                "takes tensors and plain containers only; fetch the file again from its authors"
             ) from error
-        reason = " ".join(str(error).split("\n")[0].split()) or type(error).__name__
-        raise DataError(f"{path.name} cannot be read: {reason}") from error
+        raise DataError(
+            f"{path.name} is damaged or no file of torch.save; fetch it again"
+        ) from error
 
 
 def _recordings(path: Path, report: Report) -> tuple[str, int, list[str]]:
@@ -92,19 +93,23 @@ def _recordings(path: Path, report: Report) -> tuple[str, int, list[str]]:
     for number, item in enumerate(items):
         if not isinstance(item, dict) or not all(key in item for key in ITEM):
             raise DataError(f"{path.name}: segment {number} lacks one of {', '.join(ITEM)}")
-        shape = tuple(getattr(item["eeg"], "shape", ()))
-        if len(shape) != 2 or not item["eeg"].isfinite().all():
-            raise DataError(f"{path.name}: segment {number} is no array of numbers (C, T)")
-        if not 0 <= item["label"] < len(labels) or not 0 <= item["image"] < len(images):
+        try:
+            label, image, name = (int(item[key]) for key in ("label", "image", "subject"))
+            (channels, samples), finite = item["eeg"].shape, bool(item["eeg"].isfinite().all())
+        except (AttributeError, TypeError, ValueError) as error:
+            raise DataError(f"{path.name}: segment {number} is no trial ({error})") from error
+        if not finite:
+            raise DataError(f"{path.name}: segment {number} holds samples that are not numbers")
+        if not 0 <= label < len(labels) or not 0 <= image < len(images):
             raise DataError(f"{path.name}: segment {number} names a label or image not listed")
-        lengths.append(shape[1])
-        n_chans.add(shape[0])
-        subjects.add(str(int(item["subject"])))
+        lengths.append(samples)
+        n_chans.add(channels)
+        subjects.add(str(name))
         if first:
-            subject = report.subject(str(int(item["subject"])))
+            subject = report.subject(str(name))
             subject.trials += 1
-            subject.classes.add(labels[item["label"]])
-            subject.pictures.add(images[item["image"]])
+            subject.classes.add(labels[label])
+            subject.pictures.add(images[image])
     if not items:
         raise DataError(f"{path.name} holds no segment")
     for name in subjects:
@@ -126,9 +131,7 @@ def _split(path: Path, counted: dict[str, int], report: Report) -> str:
     content = read(path)
     parts = ("train", "val", "test")
     try:
-        splits = [
-            {part: [int(i) for i in one[part]] for part in parts} for one in content["splits"]
-        ]
+        first = {part: [int(i) for i in content["splits"][0][part]] for part in parts}
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DataError(
             f"{path.name} has no 'splits' with the lists train, val and test; is it a file of "

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from zoo.contracts import DataError
 from zoo.data_check.report import RECORDING, Report, Subject
 from zoo.datasets._bids_files import (
@@ -224,7 +222,7 @@ class Pictures:
         named = [name for name in shown if name]
         self.named.update(dict.fromkeys(named))
         subject.pictures |= set(named)
-        for label in np.unique(labels[shown == ""].to_numpy(dtype=str)):
+        for label in labels[shown == ""].unique():
             if label not in self.unnamed:
                 self.unnamed[label] = self._of_category(label)
             subject.pictures |= set(self.unnamed[label])

@@ -105,8 +105,10 @@ class Report:
 def report_text(report: Report) -> str:
     """Return the report for people: verdict, subjects, files of a known name, what is wrong."""
     facts = report.to_json()
-    verdict = "can be used" if report.usable else "cannot be used yet"
-    blocks = [f"{report.root}: {report.format}, {verdict}"]
+    verdict = "can be used" if report.usable else "cannot be used"
+    if report.usable and report.problems:
+        verdict += " once what is wrong below is mended or left out"
+    blocks = [f"{report.root}: data set {report.format!r}, {verdict}"]
     if facts["subjects"]:
         head = ["subject", "recordings", "trials", "classes", "pictures", "channels", "Hz"]
         rows = [

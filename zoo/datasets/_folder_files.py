@@ -200,7 +200,10 @@ def _read(recording: FolderRecording, *, preload: bool) -> mne.io.BaseRaw:
         raw = mne.io.read_raw(recording.path, preload=preload, verbose="error")
     except Exception as error:  # a damaged file fails in as many ways as MNE has readers
         reason = " ".join(str(error).split())
-        raise DataError(f"{recording.name} cannot be read as EEG: {reason}") from error
+        raise DataError(
+            f"{recording.name} cannot be read as EEG: {reason}; replace it with a file that "
+            "mne.io.read_raw reads"
+        ) from error
     return raw.pick(eeg_channels(raw, recording.name))
 
 
