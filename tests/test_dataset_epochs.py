@@ -235,6 +235,17 @@ def test_fingerprint_follows_content(root):
     assert Epochs().fingerprint(root) != before
 
 
+def test_what_runs_write_into_the_folder_changes_no_fingerprint(root):
+    before = Epochs().fingerprint(root)
+    (root / "runs").mkdir()
+    (root / "runs/report.html").write_text("one")
+    assert Epochs().fingerprint(root) == before
+    (root / "anna-epo.fif").rename(root / "runs/anna-epo.fif")  # a user's own runs/
+    mine = Epochs().fingerprint(root)
+    (root / "runs/report.html").write_text("two")
+    assert Epochs().fingerprint(root) != mine
+
+
 # ---- what is wrong
 
 

@@ -264,6 +264,17 @@ def test_limit_keeps_so_many_of_each_split(root, tmp_path):
     assert np.bincount(chosen["label"]).tolist() == [6, 6]
 
 
+def test_what_runs_write_into_the_folder_changes_no_fingerprint(root):
+    before = Folder().fingerprint(root)
+    (root / "runs").mkdir()
+    (root / "runs/report.html").write_text("one")
+    assert Folder().fingerprint(root) == before
+    change(root, recording="runs/a.fif")  # a user's own runs/
+    mine = Folder().fingerprint(root)
+    (root / "runs/report.html").write_text("two")
+    assert Folder().fingerprint(root) != mine
+
+
 # ---- what is wrong
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +24,9 @@ EEG_FILES = [".vhdr", ".edf", ".bdf", ".set"]
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 #: Larger files enter the fingerprint by size and time of change, smaller ones by content.
 HASHED_BELOW = 8 * 2**20
-NOT_RAW = ("derivatives", "sourcedata", "code")
+#: Where `zoo run` writes when it is started inside the folder.
+OUTPUT = "runs"
+NOT_RAW = ("derivatives", "sourcedata", "code", OUTPUT)
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,19 @@ def _opened(file: Path, use: Any) -> Any:
 def fingerprint(root: Path | None) -> str:
     """Return a hash of the folder's raw data, events and pictures."""
     return hash_of_files(require_bids(root), skip=NOT_RAW)
+
+
+def fingerprint_of(root: Path, recordings: Iterable[str]) -> str:
+    """Return a hash of a folder, without what runs wrote into it unless a recording lies there.
+
+    Parameters
+    ----------
+    root : Path
+    recordings : iterable of str
+        Paths inside the folder.
+    """
+    used = any(name.startswith(f"{OUTPUT}/") for name in recordings)
+    return hash_of_files(root, skip=() if used else (OUTPUT,))
 
 
 def hash_of_files(root: Path, skip: Sequence[str] = ()) -> str:

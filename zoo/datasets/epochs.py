@@ -25,7 +25,7 @@ import pandas as pd
 
 from registry import BadParameters, component
 from zoo.contracts import DataError, SignalInfo, Trials
-from zoo.datasets._bids_files import hash_of_files, read_picture
+from zoo.datasets._bids_files import fingerprint_of, read_picture
 from zoo.datasets._choices import check_choices
 from zoo.datasets._epochs_files import (
     EpochsFile,
@@ -126,10 +126,10 @@ class Epochs:
         self.image_size = image_size
 
     def fingerprint(self, root: Path | None) -> str:
-        """Return a hash of everything in the folder."""
-        find_epochs(root)
+        """Return a hash of everything in the folder but what runs wrote into it."""
+        names = [file.name for file in find_epochs(root)]
         assert root is not None
-        return hash_of_files(root)
+        return fingerprint_of(root, names)
 
     def signal(self, root: Path | None) -> SignalInfo:
         """Return what the EEG looks like, from headers and metadata alone."""

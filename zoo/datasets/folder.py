@@ -26,7 +26,7 @@ import pandas as pd
 
 from registry import BadParameters, component
 from zoo.contracts import DataError, SignalInfo, Trials
-from zoo.datasets._bids_files import hash_of_files, read_picture
+from zoo.datasets._bids_files import fingerprint_of, read_picture
 from zoo.datasets._choices import check_choices
 from zoo.datasets._folder_files import (
     FolderRecording,
@@ -34,6 +34,7 @@ from zoo.datasets._folder_files import (
     open_file,
     read_trials,
     recording_info,
+    recording_names,
     recordings_of,
     require_folder,
 )
@@ -132,8 +133,9 @@ class Folder:
         self.image_size = image_size
 
     def fingerprint(self, root: Path | None) -> str:
-        """Return a hash of everything in the folder."""
-        return hash_of_files(require_folder(root))
+        """Return a hash of everything in the folder but what runs wrote into it."""
+        names = recording_names(read_trials(root), self.recordings)
+        return fingerprint_of(require_folder(root), names)
 
     def signal(self, root: Path | None) -> SignalInfo:
         """Return what the EEG looks like, from the table and one header alone."""
