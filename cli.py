@@ -322,6 +322,47 @@ def report(run_folder: Path) -> None:
     click.echo(write_report(run_folder))
 
 
+@main.group(cls=ZooGroup)
+def check() -> None:
+    """Check what you bring before anything runs.
+
+    \b
+    zoo check data my-data
+    """
+
+
+@check.command("data")
+@click.argument("root", type=FOLDER)
+@click.option("--image-root", type=FOLDER, help="The pictures shown, if kept elsewhere.")
+@json_option
+def check_data_command(root: Path, image_root: Path | None, as_json: bool) -> None:
+    """Say which format a folder of recordings has, what is in it, and what is wrong.
+
+    Every recording is read once; nothing is written. Exit code 0 if the folder can be used: one
+    recording loads, and one split file where the format has some. Else 2.
+
+    \b
+    zoo check data my-data
+    zoo check data my-data --image-root pictures --json
+    """
+    from zoo.data_check import check_data
+    from zoo.data_check.report import report_text
+
+    try:
+        report = check_data(root, image_root)
+    except UserError as error:
+        if not as_json:
+            raise
+        _print_json({"root": str(root), "format": None, "usable": False, "problems": [str(error)]})
+        sys.exit(2)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        click.echo(report_text(report))
+    if not report.usable:
+        sys.exit(2)
+
+
 @main.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 2 if a page is out of date.")
 @click.option("--to", type=FOLDER, help="Folder of the pages [default: docs/components].")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -400,12 +401,26 @@ def test_the_docs_in_the_repository_are_up_to_date() -> None:
 # ---- as a program
 
 
-@pytest.mark.parametrize("command", sorted(cli.main.commands))
+def commands() -> list[str]:
+    """Return every command, those of a group as "check data"."""
+    groups = {n: c.commands for n, c in cli.main.commands.items() if isinstance(c, click.Group)}
+    inside = [f"{group} {name}" for group, found in groups.items() for name in found]
+    return sorted([*(name for name in cli.main.commands if name not in groups), *inside])
+
+
+@pytest.mark.parametrize("command", commands())
 def test_every_command_has_help_with_an_example_and_debug(command: str) -> None:
-    result = zoo(command, "--help")
+    result = zoo(*command.split(), "--help")
     assert result.exit_code == 0
     assert "--debug" in result.output
     assert command == "docs" or f"zoo {command}" in result.output.partition("\n")[2]
+
+
+def test_a_group_lists_its_commands() -> None:
+    assert "check data" in commands()
+    result = zoo("check", "--help")
+    assert result.exit_code == 0
+    assert "zoo check data my-data" in result.output
 
 
 @pytest.mark.parametrize("program", [["-m", "zoo"], ["-m", "cli"]])

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from bids_folder import write_bids
 from imagenet40_folder import write_imagenet40
+from own_folders import write_epochs, write_folder
 
 from registry import component
 from zoo.checks import all_kinds, check_dataset, promises
@@ -31,6 +32,8 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "bids": partial(write_bids, subjects=("01", "02")),
     "eeg_imagenet40": write_imagenet40,
     "things_eeg2": _write_things,
+    "epochs": write_epochs,
+    "folder": write_folder,
 }
 
 
@@ -52,7 +55,7 @@ def test_promise(promise: Callable[[], None]) -> None:
 
 def test_no_data_set_is_left_out() -> None:
     names = DATASETS.names()
-    assert {"bids", "pocket"} <= set(names)
+    assert {"bids", "epochs", "folder", "pocket"} <= set(names)
     assert len(PROMISES) == len(names) * len([*all_kinds.CHECKS, *battery.CHECKS])
     needy = {name for name in names if DATASETS.spec(name).meta["needs_root"]}
     assert needy == set(WRITERS), "a data set that reads files needs a writer in WRITERS"

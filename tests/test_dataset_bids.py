@@ -200,7 +200,7 @@ def test_categories_without_pictures(root):
     for picture in (root / "stimuli/dog").iterdir():
         picture.unlink()
     message = refused(root)
-    assert "stimuli/dog holds no picture, but events have the trial_type 'dog'" in message
+    assert "stimuli/dog holds no picture, but trials have the trial_type 'dog'" in message
     assert "dataset.params.trial_types" in message
     (root / "stimuli/dog").rmdir()
     assert "stimuli/dog is missing" in refused(root)

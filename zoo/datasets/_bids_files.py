@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +24,9 @@ EEG_FILES = [".vhdr", ".edf", ".bdf", ".set"]
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 #: Larger files enter the fingerprint by size and time of change, smaller ones by content.
 HASHED_BELOW = 8 * 2**20
-NOT_RAW = ("derivatives", "sourcedata", "code")
+#: Where `zoo run` writes when it is started inside the folder.
+OUTPUT = "runs"
+NOT_RAW = ("derivatives", "sourcedata", "code", OUTPUT)
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def find_recordings(root: Path | None, task: str | None) -> list[Recording]:
         )
         for path in paths
     ]
-    recordings.sort(key=lambda r: (r.subject, _natural(r.session), _natural(r.run)))
+    recordings.sort(key=lambda r: (r.subject, natural(r.session), natural(r.run)))
     for one, other in pairwise(recordings):
         if one.trial_prefix == other.trial_prefix:  # acq-a and acq-b, or .edf beside .vhdr
             raise DataError(
@@ -164,15 +166,15 @@ def read_events(recording: Recording) -> pd.DataFrame:
     return events
 
 
-def read_tsv(file: Path) -> pd.DataFrame:
-    """Return a table of a BIDS folder, every cell a text.
+def read_tsv(file: Path, sep: str = "\t") -> pd.DataFrame:
+    """Return a table, every cell a text.
 
     Raises
     ------
     DataError
         If it is empty, is no UTF-8 text (BIDS asks for it), or its rows differ in length.
     """
-    form = {"sep": "\t", "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
+    form = {"sep": sep, "dtype": str, "keep_default_na": False, "encoding": "utf-8-sig"}
     try:
         with warnings.catch_warnings():  # pandas only warns of a cell more in every row
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -186,8 +188,17 @@ def read_tsv(file: Path) -> pd.DataFrame:
         raise DataError(f"{file.name} cannot be read as a table: {reason}") from error
 
 
-def pictures_of(pictures: Path, category: str) -> list[str]:
+def pictures_of(
+    pictures: Path, category: str, asked: tuple[str, str] = ("trial_type", "trial_types")
+) -> list[str]:
     """Return the pictures of a category, as ``category/file``, sorted.
+
+    Parameters
+    ----------
+    pictures : Path
+    category : str
+    asked : (str, str)
+        What names a category, and the parameter that chooses some, for the message.
 
     Raises
     ------
@@ -200,9 +211,9 @@ def pictures_of(pictures: Path, category: str) -> list[str]:
     if not names:
         what = "holds no picture" if folder.is_dir() else "is missing"
         raise DataError(
-            f"{folder} {what}, but events have the trial_type {category!r}; add pictures there, "
+            f"{folder} {what}, but trials have the {asked[0]} {category!r}; add pictures there, "
             "name another folder of pictures with --image-root, or the categories to use with "
-            "dataset.params.trial_types"
+            f"dataset.params.{asked[1]}"
         )
     return names
 
@@ -241,15 +252,32 @@ def _opened(file: Path, use: Any) -> Any:
 
 
 def fingerprint(root: Path | None) -> str:
-    """Return a hash of the folder's raw data, events and pictures.
+    """Return a hash of the folder's raw data, events and pictures."""
+    return hash_of_files(require_bids(root), skip=NOT_RAW)
+
+
+def fingerprint_of(root: Path, recordings: Iterable[str]) -> str:
+    """Return a hash of a folder, without what runs wrote into it unless a recording lies there.
+
+    Parameters
+    ----------
+    root : Path
+    recordings : iterable of str
+        Paths inside the folder.
+    """
+    used = any(name.startswith(f"{OUTPUT}/") for name in recordings)
+    return hash_of_files(root, skip=() if used else (OUTPUT,))
+
+
+def hash_of_files(root: Path, skip: Sequence[str] = ()) -> str:
+    """Return a hash of all files but hidden ones and those of the folders `skip`.
 
     Small files count by content, large ones by size and time of change.
     """
-    root = require_bids(root)
     whole = hashlib.sha256()
     for path in sorted(p for p in root.rglob("*") if p.is_file()):
         inside = path.relative_to(root)
-        if inside.parts[0] in NOT_RAW or any(part.startswith(".") for part in inside.parts):
+        if inside.parts[0] in skip or any(part.startswith(".") for part in inside.parts):
             continue
         status = path.stat()
         if status.st_size < HASHED_BELOW:
@@ -267,5 +295,6 @@ def _plain(label: str | None) -> str:
     return str(int(label)) if label.isdecimal() else label
 
 
-def _natural(label: str) -> tuple[int, int, str]:
+def natural(label: str) -> tuple[int, int, str]:
+    """Return what to sort by: numbers first, by size."""
     return (0, int(label), "") if label.isdecimal() else (1, 0, label)

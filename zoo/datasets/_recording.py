@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from zoo.contracts import DataError
 from zoo.datasets._bids_files import Recording, read_tsv
 from zoo.datasets._filtering import window_samples
+from zoo.datasets._headers import Named, eeg_channels, require_channels
 
 if TYPE_CHECKING:
     import mne
@@ -71,14 +73,7 @@ def open_recording(recording: Recording) -> mne.io.BaseRaw:
             f"{recording.name} holds {len(raw.ch_names)} channels, its channels.tsv lists "
             f"{len(listed)}; repair whichever is wrong"
         )
-    eeg = [
-        name
-        for name, kind in zip(raw.ch_names, raw.get_channel_types(), strict=True)
-        if kind == "eeg"
-    ]
-    if not eeg:
-        raise DataError(f"{recording.name} holds no channel of type EEG")
-    return raw.pick(eeg)
+    return raw.pick(eeg_channels(raw, recording.name))
 
 
 def _listed_channels(recording: Recording) -> list[str] | None:
@@ -91,27 +86,66 @@ def _listed_channels(recording: Recording) -> list[str] | None:
     return table["name"].tolist() if "name" in table else None
 
 
-def require_channels(raw: mne.io.BaseRaw, wanted: Sequence[str], recording: Recording) -> None:
-    """Raise DataError unless all `wanted` channels are there."""
-    missing = [name for name in wanted if name not in raw.ch_names]
-    if missing:
-        raise DataError(
-            f"{recording.name} holds {len(raw.ch_names)} EEG channels and lacks "
-            f"{', '.join(missing)} of the {len(wanted)} wanted; choose channels that all "
-            "recordings have with dataset.params.channels"
-        )
+def cut_all(
+    parts: Iterable[tuple[Named, mne.io.BaseRaw, pd.DataFrame]],
+    cut: Cut,
+    *,
+    marked_in: str,
+    no_trial: str,
+) -> tuple[np.ndarray, pd.DataFrame, list[str]]:
+    """Cut the trials of several recordings and say what was dropped.
+
+    Parameters
+    ----------
+    parts : iterable of (recording, raw, trials)
+        As `cut_trials` takes them; `trials` has a column ``onset``.
+    cut : Cut
+    marked_in : str
+        Where channels are marked bad, for the note ("channels.tsv").
+    no_trial : str
+        What to say where there was nothing to cut.
+
+    Returns
+    -------
+    eeg_NCT : array, float32
+        Microvolts.
+    table : DataFrame
+        The rows of `trials` that were kept.
+    notes : list of str
+
+    Raises
+    ------
+    DataError
+        As `cut_trials`, or if no trial is left.
+    """
+    eeg, tables = [], []
+    dropped, marked = Counter[str](), Counter[str]()
+    for recording, raw, trials in parts:
+        marked.update(name for name in raw.info["bads"] if name in cut.ch_names)
+        recording_NCT, kept, lost = cut_trials(raw, recording, trials.onset.to_numpy(), cut)
+        dropped += lost
+        if len(kept):
+            eeg.append(recording_NCT)
+            tables.append(trials.iloc[kept])
+    if not tables:
+        raise DataError(f"no trial is left: {_kept_note(0, dropped) if dropped else no_trial}")
+    table = pd.concat(tables, ignore_index=True)
+    notes = [_kept_note(len(table), dropped)]
+    if marked:
+        notes.append(marked_note(marked, marked_in))
+    return np.concatenate(eeg), table, notes
 
 
 def cut_trials(
-    raw: mne.io.BaseRaw, recording: Recording, onsets: np.ndarray, cut: Cut
+    raw: mne.io.BaseRaw, recording: Named, onsets: np.ndarray, cut: Cut
 ) -> tuple[np.ndarray, np.ndarray, Counter[str]]:
     """Filter a recording whole and cut trials.
 
     Parameters
     ----------
     raw : Raw
-        The recording, as `open_recording` returns it; it is changed.
-    recording : Recording
+        The recording's EEG channels, as `open_recording` returns them; it is changed.
+    recording : Named
     onsets : array (N,)
         Seconds; there may be none.
     cut : Cut
@@ -133,7 +167,7 @@ def cut_trials(
     import mne
 
     start, n_times = window_samples(cut.window, cut.sfreq)
-    require_channels(raw, cut.ch_names, recording)
+    require_channels(raw.ch_names, cut.ch_names, recording)
     no_trial = np.empty((0, len(cut.ch_names), n_times), np.float32), np.empty(0, np.int64)
     if len(onsets) == 0:
         return *no_trial, Counter()
@@ -141,7 +175,7 @@ def cut_trials(
     raw.info["bads"] = []  # MNE would spare channels marked bad from `reject_uv`
     _forget_classes(raw, cut.class_names)
     raw.reorder_channels(list(cut.ch_names))
-    _require_numbers(raw, recording)
+    require_numbers(raw, recording)
     if cut.band is not None:
         raw.filter(*cut.band, verbose="error")
     if cut.sfreq != raw.info["sfreq"]:
@@ -196,7 +230,8 @@ def _forget_classes(raw: mne.io.BaseRaw, class_names: tuple[str, ...]) -> None:
     raw.annotations.delete(own)
 
 
-def _require_numbers(raw: mne.io.BaseRaw, recording: Recording) -> None:
+def require_numbers(raw: mne.io.BaseRaw, recording: Named) -> None:
+    """Raise DataError if a sample of a loaded recording is not a number."""
     bad_CP = ~np.isfinite(raw.get_data())
     if bad_CP.any():
         channel = int(np.argmax(bad_CP.any(axis=1)))
@@ -218,3 +253,23 @@ def _reason(log: tuple[str, ...], cut: Cut) -> str:
     if "DROP DUPLICATE" in log:
         return "two events at the same sample"
     return "reaching beyond the recording"
+
+
+def _kept_note(n_kept: int, dropped: Counter[str]) -> str:
+    if not dropped:
+        return f"all {n_kept} trials were kept"
+    reasons = "; ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
+    lost = sum(dropped.values())
+    return f"{lost} of {n_kept + lost} trials were dropped: {reasons}"
+
+
+def marked_note(marked: Counter[str], where: str) -> str:
+    """Say which channels are marked bad in `where`, channel -> number of recordings."""
+    channels = ", ".join(
+        f"{name} (in {count} recording{'s' if count > 1 else ''})"
+        for name, count in sorted(marked.items())
+    )
+    return (
+        f"marked bad in {where}, but used like the others: {channels}; leave channels out "
+        "with dataset.params.channels"
+    )

@@ -13,8 +13,7 @@ without being counted in the notes. Nothing is written into the folder.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,16 +28,15 @@ from zoo.datasets._bids_files import (
     find_recordings,
     fingerprint,
     of_subjects,
-    pictures_of,
     read_events,
     read_picture,
     require_bids,
 )
 from zoo.datasets._choices import check_choices
-from zoo.datasets._filtering import band_limits, window_samples
-from zoo.datasets._recording import Cut, cut_trials, open_recording, require_channels
+from zoo.datasets._headers import recorded_signal, require_rate
+from zoo.datasets._pairing import pair_pictures
+from zoo.datasets._recording import Cut, cut_all, open_recording
 from zoo.datasets._splits import require_known_images, split_by
-from zoo.seeds import named_seed
 
 
 @component(
@@ -126,19 +124,13 @@ class Bids:
         recordings = find_recordings(root, self.task)
         class_names = self._classes(recordings)
         first = of_subjects(recordings, self.subjects)[0]
-        raw = open_recording(first)
-        ch_names = tuple(self.channels or raw.ch_names)
-        require_channels(raw, ch_names, first)
-        sfreq = float(self.resample or raw.info["sfreq"])
-        return SignalInfo(
-            n_chans=len(ch_names),
-            n_times=window_samples(self.window, sfreq)[1],
-            sfreq=sfreq,
-            ch_names=ch_names,
-            ch_pos=_positions(raw.pick(list(ch_names)), ch_names),
-            scale="microvolt",
-            band=band_limits(self.band, float(raw.info["sfreq"]), self.resample),
-            reference="as recorded",
+        return recorded_signal(
+            open_recording(first).info,
+            first,
+            channels=self.channels,
+            window=self.window,
+            band=self.band,
+            resample=self.resample,
             n_subjects=len({r.subject for r in recordings}),
             class_names=class_names,
         )
@@ -151,35 +143,26 @@ class Bids:
             signal.ch_names, signal.band, signal.sfreq, self.window, self.baseline, self.reject_uv,
             signal.class_names,
         )  # fmt: skip
-        eeg, tables, known = [], [], True
-        dropped, marked = Counter[str](), Counter[str]()
-        for recording in of_subjects(find_recordings(root, self.task), self.subjects):
+        found = of_subjects(find_recordings(root, self.task), self.subjects)
+        tables, known = [], True
+        for recording in found:
             events = read_events(recording)
             events = events[events.trial_type.isin(signal.class_names)].reset_index(drop=True)
             known &= bool(events.stim_file.ne("").all())
-            trials = _table(recording, events, signal, pictures)
-            raw = open_recording(recording)
-            self._require_rate(raw, recording, signal)
-            marked.update(name for name in raw.info["bads"] if name in signal.ch_names)
-            recording_NCT, kept, lost = cut_trials(raw, recording, trials.onset.to_numpy(), cut)
-            dropped += lost
-            if len(kept):
-                eeg.append(recording_NCT)
-                tables.append(trials.iloc[kept])
-        if not tables:
-            none = f"no event has the trial_type {' or '.join(signal.class_names)}"
-            raise DataError(f"no trial is left: {_kept_note(0, dropped) if dropped else none}")
+            tables.append(_table(recording, events, signal, pictures))
         if not known:
             require_known_images(self.split)
-        table = pd.concat(tables, ignore_index=True)
+        eeg, table, notes = cut_all(
+            self._opened(found, tables, signal),
+            cut,
+            marked_in="channels.tsv",
+            no_trial=f"no event has the trial_type {' or '.join(signal.class_names)}",
+        )
         for image_id in table.image_id.unique():
             check_picture(pictures / image_id)
-        notes = [_kept_note(len(table), dropped)]
-        if marked:
-            notes.append(_marked_note(marked))
         if not known:
             notes.append(PAIRED)
-        return Trials(np.concatenate(eeg), table, signal, tuple(notes), image_known=known)
+        return Trials(eeg, table, signal, tuple(notes), image_known=known)
 
     def split_of(self, table: pd.DataFrame) -> np.ndarray:
         """Return "train", "val" or "test" for each row of `table`."""
@@ -207,22 +190,19 @@ class Bids:
             )
         return tuple(self.trial_types or sorted(found))
 
-    def _require_rate(self, raw: Any, recording: Recording, signal: SignalInfo) -> None:
-        rate = float(raw.info["sfreq"])
-        if self.resample is None and rate != signal.sfreq:
-            raise DataError(
-                f"{recording.name} is sampled at {rate:g} Hz, the first recording at "
-                f"{signal.sfreq:g} Hz; choose one rate with dataset.params.resample"
-            )
-        try:
-            band_limits(self.band, rate, self.resample)
-        except DataError as error:
-            raise DataError(f"{recording.name}: {error}") from error
+    def _opened(
+        self, found: list[Recording], tables: list[pd.DataFrame], signal: SignalInfo
+    ) -> Iterator[tuple[Recording, Any, pd.DataFrame]]:
+        for recording, trials in zip(found, tables, strict=True):
+            raw = open_recording(recording)
+            require_rate(raw, recording, signal, self.band, self.resample)
+            yield recording, raw, trials
 
 
 def _table(
     recording: Recording, events: pd.DataFrame, signal: SignalInfo, pictures: Path
 ) -> pd.DataFrame:
+    own = events.stim_file.str.removeprefix("stimuli/")
     trial_ids = [f"{recording.trial_prefix}_{i:04d}" for i in range(len(events))]
     columns = {
         "trial_id": trial_ids,
@@ -233,7 +213,7 @@ def _table(
         "block": 0,
         "onset": events.onset,
         "label": [signal.class_names.index(name) for name in events.trial_type],
-        "image_id": _image_ids(pictures, trial_ids, events),
+        "image_id": pair_pictures(pictures, trial_ids, events.trial_type, own),
     }
     return pd.DataFrame(columns, columns=list(TRIAL_COLUMNS))
 
@@ -243,49 +223,3 @@ PAIRED = (
     "the events do not name the picture shown (no stim_file): each trial is paired with a picture "
     "drawn by a named seed within its category (paired by category)"
 )
-
-
-def _image_ids(pictures: Path, trial_ids: list[str], events: pd.DataFrame) -> list[str]:
-    """Return each trial's own picture, or one drawn within its category."""
-    drawn_from = {
-        category: pictures_of(pictures, category)
-        for category in events.trial_type[events.stim_file == ""].unique()
-    }
-    image_ids = []
-    for trial_id, category, own in zip(trial_ids, events.trial_type, events.stim_file, strict=True):
-        if own:
-            image_ids.append(own.removeprefix("stimuli/"))
-        else:
-            choice = drawn_from[category]
-            image_ids.append(choice[named_seed(0, "picture", trial_id) % len(choice)])
-    return image_ids
-
-
-def _positions(raw: Any, ch_names: tuple[str, ...]) -> tuple[tuple[float, ...], ...] | None:
-    """Return the electrodes' positions, or None where the recording does not have them all."""
-    places = dict(
-        zip(raw.ch_names, (channel["loc"][:3] for channel in raw.info["chs"]), strict=True)
-    )
-    positions = np.array([places[name] for name in ch_names])
-    if not np.isfinite(positions).all() or not positions.any(axis=1).all():
-        return None
-    return tuple(tuple(float(v) for v in xyz) for xyz in positions)
-
-
-def _kept_note(n_kept: int, dropped: Counter[str]) -> str:
-    if not dropped:
-        return f"all {n_kept} trials were kept"
-    reasons = "; ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
-    lost = sum(dropped.values())
-    return f"{lost} of {n_kept + lost} trials were dropped: {reasons}"
-
-
-def _marked_note(marked: Counter[str]) -> str:
-    channels = ", ".join(
-        f"{name} (in {count} recording{'s' if count > 1 else ''})"
-        for name, count in sorted(marked.items())
-    )
-    return (
-        f"marked bad in channels.tsv, but used like the others: {channels}; leave channels out "
-        "with dataset.params.channels"
-    )
