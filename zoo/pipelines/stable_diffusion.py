@@ -2,7 +2,8 @@
 
 Rombach et al. (2022), "High-Resolution Image Synthesis with Latent Diffusion Models". All models
 are diffusers' and transformers' classes, read from a folder in diffusers' layout; what is ours is
-the order of the calls. Weights: ``pocket`` (a small one that ships), ``sd-1.5``, or any folder.
+the order of the calls. Weights: ``pocket`` (a small one that ships), ``sd-1.4``, ``sd-1.5``,
+``sd-2.1``, ``sd-turbo`` (Sauer et al. 2023, "Adversarial Diffusion Distillation"), or any folder.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ PIXELS = 2**20
     paper="10.1109/CVPR52688.2022.01042",
     license="Apache-2.0",
     accepts=("encoder_hidden_states", "encoder_attention_mask"),
-    widths={"pocket": 128, "sd-1.5": 768},
+    widths={"pocket": 128, "sd-1.4": 768, "sd-1.5": 768, "sd-2.1": 1024, "sd-turbo": 1024},
+    sampling={"sd-turbo": {"steps": (1, 4), "guidance_scale": 1, "scheduler": "euler"}},
     schedulers=("ddim", "dpmsolver++", "euler", "pndm", "unipc"),
     tiny={"weights": "tiny", "image_size": 16},
 )
@@ -55,7 +57,8 @@ class StableDiffusion:
     Parameters
     ----------
     weights : str
-        ``pocket``, ``sd-1.5`` or the name of a folder under the weights root.
+        ``pocket``, ``sd-1.4``, ``sd-1.5``, ``sd-2.1``, ``sd-turbo`` or the name of a folder under
+        the weights root.
     image_size : int
         Side of the pictures in pixels.
 
