@@ -280,7 +280,8 @@ def test_turbo_draws_in_one_step(tmp_path):
 def test_weights_that_are_not_there(tmp_path, copied):
     with pytest.raises(UserError, match=r"unknown weights 'sd15'. Did you mean 'sd-1.5'\?"):
         _weights.resolve("sd15", None)
-    with pytest.raises(UserError, match="there is no .*sd-1.5/model_index.json; missing are 12 files: hf download"):
+    all_of_them = "there is no .*sd-1.5/model_index.json; missing are 12 files: hf download"
+    with pytest.raises(UserError, match=all_of_them):
         _weights.resolve("sd-1.5", tmp_path)
     (copied / "unet/diffusion_pytorch_model.safetensors").unlink()
     (copied / "unet/diffusion_pytorch_model.bin").touch()
