@@ -116,6 +116,8 @@ class _Builder:
             "params": _dataset(cell, signal_params),
             "fingerprint": self.sources.dataset(cell),
         }
+        if _spec_of_dataset(cell).meta.get("needs_root"):  # its trials are paired with pictures
+            params["images"] = self.sources.images()
         return self.add("prepare", cell.dataset.name, params, {}, [_spec_of_dataset(cell)])
 
     @_once
