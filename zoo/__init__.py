@@ -10,6 +10,7 @@ Examples
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,10 +46,13 @@ from zoo.registries import (  # noqa: E402
 
 if TYPE_CHECKING:
     from zoo.engine.run import RunResult
+    from zoo.export.models import load_encoder
+    from zoo.export.pipeline import EEGToImagePipeline
 
 __all__ = [
     "CONDITIONERS",
     "DATASETS",
+    "EEGToImagePipeline",
     "ENCODERS",
     "METRICS",
     "OBJECTIVES",
@@ -62,8 +66,18 @@ __all__ = [
     "list_metrics",
     "list_objectives",
     "list_pipelines",
+    "load_encoder",
     "run",
 ]
+
+#: What is imported when it is first asked for, as it needs torch.
+_LATE = {"EEGToImagePipeline": "zoo.export.pipeline", "load_encoder": "zoo.export.models"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATE[name]), name)
 
 
 def create(kind: str, name: str, **params: Any) -> Any:

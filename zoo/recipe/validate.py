@@ -17,6 +17,7 @@ from zoo.recipe.schema import (
     EncoderBlock,
     MetricBlock,
     PipelineBlock,
+    Sample,
     Strict,
     Train,
     shown,
@@ -182,6 +183,25 @@ def _pipeline(block: PipelineBlock, spec: ComponentSpec, note: Note) -> None:
             ("pipeline", "sample", "scheduler"),
             f"unknown scheduler {scheduler!r}. {hint}Known: {', '.join(known)}",
         )
+    weights = str(_value(spec, block.params, "weights"))
+    _sampling(block.sample, weights, spec.meta.get("sampling", {}).get(weights, {}), note)
+
+
+def _sampling(sample: Sample, weights: str, only: Mapping[str, Any], note: Note) -> None:
+    """Check the settings with which alone these weights draw anything, where there are such."""
+    for key, allowed in only.items():
+        value = getattr(sample, key)
+        if isinstance(allowed, tuple):
+            low, high = allowed
+            fits, wanted, best = low <= value <= high, f"{low} to {high}", high
+        else:
+            fits, wanted, best = value == allowed, str(allowed), allowed
+        if not fits:
+            note(
+                ("pipeline", "sample", key),
+                f"weights {weights!r} draw with {key} {wanted} alone, got {shown(value)}; "
+                f"--set pipeline.sample.{key}={best}",
+            )
 
 
 def _route(conditioner: ComponentSpec, pipeline: ComponentSpec, note: Note) -> None:

@@ -95,6 +95,18 @@ def tokens_of(encoder: nn.Module, eeg_NCT: Tensor, subject_N: Tensor) -> Tensor:
     return torch.cat([encoder(eeg_BCT, subject_B) for eeg_BCT, subject_B in parts])
 
 
+def tokens_of_each(encoder: nn.Module, eeg_NCT: Tensor, subject_N: Tensor) -> Tensor:
+    """Return the tokens (N, L, D), the last batch filled up to the size of the others.
+
+    Libraries sum in another order where a batch holds a few trials only. Filled up, a trial's
+    tokens are the same bits whether it comes alone or among others.
+    """
+    lacking = -len(eeg_NCT) % BATCH
+    filled = [torch.cat([part, part[-1:].expand(lacking, *part.shape[1:])])
+              for part in (eeg_NCT, subject_N)]  # fmt: skip
+    return tokens_of(encoder, *filled)[: len(eeg_NCT)]
+
+
 @torch.no_grad()
 def settle_batch_norm(encoder: nn.Module, eeg_NCT: Tensor, subject_N: Tensor) -> None:
     """Measure batch norm's statistics anew on `eeg_NCT`, as the encoder is in evaluation.

@@ -23,6 +23,7 @@ from zoo.stages._encoder import (
     normalised,
     settle_batch_norm,
     tokens_of,
+    tokens_of_each,
 )
 from zoo.stages._targets import ImageTarget, LabelTarget, Target
 from zoo.training import fit
@@ -241,7 +242,7 @@ def _encode_all(
     for start in range(0, n_selected, chunk):
         chosen_N = np.zeros(n_selected, bool)
         chosen_N[start : start + chunk] = True
-        tokens = tokens_of(encoder, *trials.part(chosen_N, device))
+        tokens = tokens_of_each(encoder, *trials.part(chosen_N, device))
         if not tokens.abs().max() <= np.finfo(np.float16).max:  # NaN is not either
             raise UserError(
                 "the encoder's tokens are no numbers or exceed the range of float16; lower train.lr"
