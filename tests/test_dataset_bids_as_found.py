@@ -57,6 +57,9 @@ def test_a_run_without_the_chosen_trial_types(root):
     assert trials.eeg.shape == (N_TRIALS, 4, round(0.8 * SFREQ))
     assert trials.table.label.dtype == np.int64
     assert trials.notes[0] == f"all {N_TRIALS} trials were kept"
+    write_bids(root, subjects=("02",), runs=("1",), categories=("cow", "sheep"))
+    message = refused(root, subjects=["02"], trial_types=["cat", "dog"])
+    assert message == "no trial is left: no event has the trial_type cat or dog"
 
 
 def test_a_run_whose_trials_are_all_dropped(root):

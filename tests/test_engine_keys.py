@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from engine_toys import CELL, add_parts, recipe, with_
+from toy_parts import ToyData
 
 from zoo.engine import code, keys
 from zoo.engine import plan as planning
@@ -18,7 +19,7 @@ from zoo.engine.graph import Plan
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
 from zoo.recipe.cells import Cell
-from zoo.registries import ENCODERS
+from zoo.registries import DATASETS, ENCODERS
 
 TOY_STAGES = Path(__file__).parent / "toy_stages"
 _numbers = count()
@@ -120,6 +121,33 @@ def test_pictures_elsewhere_move_the_keys_that_see_pictures(tmp_path: Path) -> N
     moved = {label.split()[0] for label, key in before.items() if after[label] != key}
     assert {"features", "condition"} <= moved
     assert not {"prepare", "select", "encode"} & moved
+
+
+def test_parameters_of_pictures_alone_leave_the_trials_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kind, meta = ToyData.__component__
+    monkeypatch.setattr(ToyData, "__component__", (kind, {**meta, "pictures": ("n",)}))
+    before = stage_keys(planned())
+    after = stage_keys(planned(with_(CELL, "dataset", params={"n": 10})))
+    moved = {label.split()[0] for label, key in before.items() if after[label] != key}
+    assert {"features", "judge", "condition", "generate"} <= moved
+    assert not moved & {"prepare", "select", "encode"}
+    assert before["evaluate accuracy · seed 0"] == after["evaluate accuracy · seed 0"]
+
+
+def test_bids_says_which_parameter_only_shapes_pictures() -> None:
+    spec = DATASETS.spec("bids")
+    assert spec.meta["pictures"] == ("image_size",)
+    assert all(spec.parameter(name) for name in spec.meta["pictures"])
+
+
+def test_pictures_that_change_between_two_plans_of_a_process_are_noticed(tmp_path: Path) -> None:
+    keys = []
+    for content in (b"a", b"b"):
+        (tmp_path / "a.png").write_bytes(content)
+        keys.append(planned(roots=Roots(images=tmp_path)).cells[0].judge)
+    assert keys[0] != keys[1]
 
 
 # ---- code

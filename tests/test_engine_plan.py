@@ -129,6 +129,15 @@ def test_init_from_of_the_conditioner() -> None:
     assert plan.nodes[source.inputs["encode"]].params["encoder"]["params"]["rate"] == 0.1
 
 
+def test_the_source_of_init_has_no_snapshots_of_its_own() -> None:
+    init = {"conditioner.train.steps": 3}
+    cell = with_(CELL, "conditioner", train={"snapshots": [5], "init_from": init})
+    plan = planned(cell)
+    condition = plan.nodes[plan.cells[0].variants[0].condition]
+    assert condition.params["train"]["snapshots"] == [5]
+    assert plan.nodes[condition.inputs["init"]].params["train"]["snapshots"] == []
+
+
 @pytest.mark.parametrize("path", ["dataset.params.subject", "encoder.name", "grid", "a.b.c"])
 def test_init_from_refuses_what_it_cannot_change(path: str) -> None:
     with pytest.raises(RecipeError, match=f"init_from: '{path}' cannot be changed"):

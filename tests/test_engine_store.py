@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from registry.errors import UserError
-from zoo.engine.store import MANIFEST, Store
+from zoo.engine.store import MANIFEST, Entry, Store
 
 
 def publish(store: Store, key: str = "encode-1", text: str = "tokens") -> Path:
@@ -96,6 +96,69 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         Store(tmp_path / "file").lock("encode-1"),
     ):
         pass
+
+
+def test_a_lock_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "locks" / "encode-1.lock").mkdir(parents=True)
+    with (
+        pytest.raises(UserError, match="cannot write to the store .* --store or ZOO_STORE"),
+        Store(tmp_path).lock("encode-1"),
+    ):
+        pass
+
+
+def test_an_error_under_a_lock_comes_out_as_it_is(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(PermissionError), store.lock("encode-1"):
+        raise PermissionError("of a stage")
+    with store.lock("encode-1", timeout=0):
+        pass
+
+
+@pytest.mark.parametrize("how", ["used", "published", "removed"])
+def test_prune_looks_again_under_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    store, other = Store(tmp_path), Store(tmp_path)
+    publish(store)
+    manifest = store.path("encode-1") / MANIFEST
+    os.utime(manifest, (0, 0))
+    if how == "published":
+        (store.path("encode-1") / "log.csv").unlink()
+    entries = Store.entries
+
+    def then_another_run(self: Store) -> list[Entry]:
+        found = entries(self)
+        if how == "used":
+            other.touch("encode-1")
+        elif how == "published":
+            publish(other)
+        else:
+            other.discard("encode-1")
+        return found
+
+    monkeypatch.setattr(Store, "entries", then_another_run)
+    assert store.prune(unused_days=30) == (0, 0)
+    assert store.valid("encode-1") == (how != "removed")
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_an_entry_that_goes_while_entries_are_listed_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    for key in ("encode-1", "encode-2"):
+        publish(store, key)
+    valid = Store.valid
+
+    def then_gone(self: Store, key: str) -> bool:
+        found = valid(self, key)
+        if key == "encode-1":
+            self.discard(key)
+        return found
+
+    monkeypatch.setattr(Store, "valid", then_gone)
+    assert [entry.key for entry in store.entries()] == ["encode-2"]
 
 
 def test_prune_keeps_what_is_used_or_being_worked_on(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The stages prepare and select: what they publish, and that the test never reaches training."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -46,6 +47,16 @@ def test_prepare_publishes_what_load_returns(prepared):
     signal = SignalInfo.from_json(json.loads((prepared / "signal.json").read_text()))
     assert signal == trials.signal
     assert json.loads((prepared / "notes.json").read_text()) == list(trials.notes)
+
+
+def test_pictures_that_were_not_seen_split_nothing(prepared, tmp_path):
+    unknown = tmp_path / "prepare"
+    shutil.copytree(prepared, unknown)
+    (unknown / "pairing.json").write_text('{"image_known": false}')
+    assert "image" not in selected(unknown, tmp_path / "a")[1]
+    assert "image" in selected(prepared, tmp_path / "b")[1]
+    with pytest.raises(DataError, match="split is by image, but"):
+        selected(unknown, tmp_path / "c", split={"by": "image", "test": ["x"], "val": []})
 
 
 def test_select_publishes_aligned_rows(prepared, tmp_path):
@@ -103,6 +114,7 @@ def test_changing_test_trials_changes_nothing_in_training(prepared, tmp_path):
     table = select.read_table(prepared)
     table.loc[part == "test", "onset"] += 1
     table.to_csv(other / "trials.csv", index=False)
+    shutil.copyfile(prepared / "pairing.json", other / "pairing.json")
     after, _ = selected(other, tmp_path / "b", seed=0, **options)
     for name in ("rows", "trial_id", "label"):
         keep = before["split"] != "test"

@@ -315,7 +315,12 @@ class Conditioner(Protocol):
 
 
 class Pipeline(Protocol):
-    """Owns the denoiser and its frozen towers; is not a module. Build parameters only."""
+    """Owns the denoiser and its frozen towers; is not a module. Build parameters only.
+
+    ``image_size`` is the side of its pictures in pixels.
+    """
+
+    image_size: int
 
     def load(self, weights_root: Path | None, *, device: str = "cpu") -> None:
         """Read the weights (the only method that touches the disk)."""

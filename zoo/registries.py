@@ -55,7 +55,7 @@ DATASETS = Registry(
     "dataset",
     "zoo.datasets",
     "zoo.datasets",
-    facts=(*_FACTS, "leakage", "needs_root", "per_subject", "judge"),
+    facts=(*_FACTS, "leakage", "needs_root", "per_subject", "judge", "pictures"),
     family=REGISTRIES,
 )
 METRICS = Registry(

@@ -2,9 +2,10 @@
 
 Needs ``dataset_description.json``, recordings under ``sub-*/`` (BrainVision, EDF, BDF, EEGLAB) and
 an ``events.tsv`` for each with ``onset`` and ``trial_type``. A trial's class is its
-``trial_type``. Its picture is its ``stim_file`` (inside ``stimuli/``) where the events have one;
-else it is drawn, by a named seed, among ``stimuli/<trial_type>/``, and a reader is told so: trials
-are then paired with pictures by category only.
+``trial_type``. Its picture is its ``stim_file`` (inside ``stimuli/``, or inside the folder named
+with ``--image-root``) where the events have one; else it is drawn, by a named seed, among
+``stimuli/<trial_type>/``, and a reader is told so: trials are then paired with pictures by category
+only.
 
 Recordings are filtered whole with MNE's zero-phase FIR filter, then cut. No trial disappears
 without being counted in the notes. Nothing is written into the folder.
@@ -71,7 +72,7 @@ class Bids:
     limit : int, optional
         Keep so many trials of each split.
     shuffle_labels : bool
-        Permute the labels of training and validation trials.
+        Permute labels and pictures together among training and validation trials.
     baseline : [start, stop], optional
         Seconds from onset; its mean is taken off each channel of each trial.
     reject_uv : float, optional
@@ -166,7 +167,8 @@ class Bids:
                 eeg.append(recording_NCT)
                 tables.append(trials.iloc[kept])
         if not tables:
-            raise DataError(f"no trial is left: {_kept_note(0, dropped)}")
+            none = f"no event has the trial_type {' or '.join(signal.class_names)}"
+            raise DataError(f"no trial is left: {_kept_note(0, dropped) if dropped else none}")
         if not known:
             require_known_images(self.split)
         table = pd.concat(tables, ignore_index=True)

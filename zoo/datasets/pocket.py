@@ -68,7 +68,7 @@ class Pocket:
     limit : int, optional
         Keep so many trials of each split.
     shuffle_labels : bool
-        Permute the labels of training and validation trials.
+        Permute labels and pictures together among training and validation trials.
     n_classes : int
         The first so many of the ten drawn classes.
     images_per_class : int

@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import gc
 import importlib
+import json
 import shutil
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from registry.errors import UserError
@@ -42,7 +45,8 @@ class Outcome:
     Parameters
     ----------
     seconds : dict
-        Key -> compute time, of this run or of the run that published the node.
+        Key -> compute time, of this run or of the run that published the node. Of a training that
+        was interrupted, all its parts count, of its preparations only those of the last attempt.
     ran, reused : list of str
         Keys.
     failures : dict
@@ -71,11 +75,12 @@ def execute(
     Raises
     ------
     UserError
-        From a node that every cell depends on: nothing of the request can be met.
+        From a node that every figure depends on: nothing of the request can be met. From any
+        other node it is a failure like every error.
     """
     say = say or (lambda text: print(text, file=sys.stderr, flush=True))
     outcome = Outcome()
-    needs = [plan.needs(cell) for cell in plan.cells]
+    essential = _essential(plan)
     to_run = len(plan.to_run)
     if to_run:
         _require_device(device)
@@ -87,9 +92,9 @@ def execute(
             message = first.message if first.blocked else f"not run: {first.label} failed"
             outcome.failures[key] = Failure(node.label, message, blocked=True)
             continue
+        store.touch(key)  # before looking, so that nobody prunes what is found
         state = store.state(key)
         if state == "valid":
-            store.touch(key)
             outcome.reused.append(key)
             outcome.seconds[key] = store.manifest(key).get("seconds", 0.0)
             continue
@@ -100,7 +105,7 @@ def execute(
             outcome.seconds[key] = _run_node(node, store, roots, device, threads, say)
             outcome.ran.append(key)
         except UserError as error:
-            if all(key in needed for needed in needs):
+            if key in essential:
                 raise
             outcome.failures[key] = Failure(node.label, str(error))
         except Exception as error:
@@ -114,6 +119,15 @@ def execute(
     return outcome
 
 
+def _essential(plan: Plan) -> set[str]:
+    """Return the nodes that every figure of the plan depends on; without figures, every picture."""
+    by_stage = {
+        stage: [plan.upstream(key) for key, node in plan.nodes.items() if node.stage == stage]
+        for stage in ("evaluate", "generate")
+    }
+    return set.intersection(*(by_stage["evaluate"] or by_stage["generate"]))
+
+
 def _run_node(
     node: Node,
     store: Store,
@@ -123,12 +137,12 @@ def _run_node(
     say: Callable[[str], None],
 ) -> float:
     """Run one node under its lock, publish it and return the seconds it took."""
-    try:
-        with store.lock(node.key, timeout=0):
-            return _run_locked(node, store, roots, device, threads)
-    except TimeoutError:
-        say("    another run is working on it; waiting")
-    with store.lock(node.key):
+    with ExitStack() as stack:
+        try:  # around the lock alone: a stage may run into a timeout of its own
+            stack.enter_context(store.lock(node.key, timeout=0))
+        except TimeoutError:
+            say("    another run is working on it; waiting")
+            stack.enter_context(store.lock(node.key))
         return _run_locked(node, store, roots, device, threads)
 
 
@@ -151,12 +165,17 @@ def _run_locked(node: Node, store: Store, roots: Roots, device: str, threads: in
         stage = importlib.import_module(f"{planning.STAGES}.{node.stage}")
         inputs = {role: store.path(key) for role, key in node.inputs.items()}
         stage.run(inputs, copy.deepcopy(node.params), out, context)
-        seconds = time.monotonic() - began
+        seconds = max(time.monotonic() - began, _trained_for(out / f"{node.stage}.json"))
         store.publish(node.key, out, _facts(node, seconds, device, threads))
     finally:
         shutil.rmtree(out, ignore_errors=True)  # published: already renamed away
     store.clear_work(node.key)
     return seconds
+
+
+def _trained_for(report: Path) -> float:
+    """Return the seconds of training that a stage reports, those before a kill included."""
+    return float(json.loads(report.read_text()).get("seconds", 0)) if report.is_file() else 0.0
 
 
 def _facts(node: Node, seconds: float, device: str, threads: int | None) -> dict[str, Any]:

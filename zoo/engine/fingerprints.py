@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,27 @@ from zoo.registries import DATASETS
 SELECT_ONLY = frozenset({"split", "limit", "normalise", "shuffle_labels"})
 
 
-def signal_params(dataset: Block) -> dict[str, Any]:
-    """Return the dataset parameters that shape the prepared signal."""
+def trial_params(dataset: Block) -> dict[str, Any]:
+    """Return the dataset parameters that matter to the trials: not those of pictures alone."""
+    pictures = DATASETS.spec(dataset.name).meta.get("pictures", ())
+    return {name: value for name, value in dataset.params.items() if name not in pictures}
+
+
+def picture_params(dataset: Block) -> dict[str, Any]:
+    """Return the dataset parameters that shape the prepared signal or the pictures."""
     spec = DATASETS.spec(dataset.name)
     dropped = SELECT_ONLY if spec.meta.get("per_subject") else SELECT_ONLY | {"subjects"}
     return {name: value for name, value in dataset.params.items() if name not in dropped}
 
 
+def signal_params(dataset: Block) -> dict[str, Any]:
+    """Return the dataset parameters that shape the prepared signal."""
+    trials = trial_params(dataset)
+    return {name: value for name, value in picture_params(dataset).items() if name in trials}
+
+
 class Sources:
-    """Fingerprints under the user's roots, each computed once.
+    """Fingerprints under the user's roots, each computed once for as long as this object lives.
 
     Parameters
     ----------
@@ -37,6 +48,7 @@ class Sources:
     def __init__(self, roots: Roots) -> None:
         self.roots = roots
         self._datasets: dict[str, str] = {}
+        self._folders: dict[Path, str] = {}
 
     def check(self, cells: Iterable[Cell]) -> None:
         """Raise one DataError that lists every recording and weight that cannot be read."""
@@ -80,15 +92,19 @@ class Sources:
             return None
         from zoo.stages._pocket_judge import SHIPPED
 
-        return _folder(SHIPPED)
+        return self._folder(SHIPPED)
 
     def images(self) -> str | None:
         """Return the content hash of ``--image-root``; None where pictures come with the data."""
-        return None if self.roots.images is None else _folder(self.roots.images)
+        return None if self.roots.images is None else self._folder(self.roots.images)
+
+    def _folder(self, root: Path) -> str:
+        if root not in self._folders:
+            self._folders[root] = _content_hash(root)
+        return self._folders[root]
 
 
-@cache
-def _folder(root: Path) -> str:
+def _content_hash(root: Path) -> str:
     whole = hashlib.sha256()
     for path in sorted(p for p in root.rglob("*") if p.is_file()):
         with path.open("rb") as file:

@@ -29,6 +29,11 @@ def write_gallery(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> N
         Variants whose pictures it does not hold are left out.
     roots : Roots
         Where the data set finds the pictures that were seen.
+
+    Raises
+    ------
+    DataError
+        If a picture that was seen cannot be read; everything else is there by then.
     """
     if not store.valid(cell.select):
         return
@@ -43,7 +48,6 @@ def write_gallery(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> N
         {"trial_id": trial, "label": label, "class": names[label], "image_id": image}
         for trial, label, image in zip(trial_ids, labels, image_ids, strict=True)
     ]
-    _write_seen(folder / "seen", cell, rows, roots)
     if store.valid(cell.encode):
         decoded = _decoded(store.path(cell.encode), trained)
         for row in rows:
@@ -57,11 +61,13 @@ def write_gallery(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> N
             sources = _sources(drawn / "index.csv")
             for row in rows:
                 row[f"source_{variant.control}"] = sources.get(str(row["trial_id"]), "")
+    folder.mkdir(parents=True, exist_ok=True)  # where nothing was drawn
     with (folder / "index.csv").open("w", newline="") as file:
         columns = dict.fromkeys(name for row in rows for name in row)
         writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
         writer.writerows(rows)
+    _write_seen(folder / "seen", cell, rows, roots)
 
 
 def variant_name(variant: Variant) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,8 +109,15 @@ class Plan:
 
     def needs(self, cell: CellPlan) -> set[str]:
         """Return the keys of every node that `cell` depends on."""
+        return self._with_inputs(cell.results())
+
+    def upstream(self, key: str) -> set[str]:
+        """Return the keys of every node that the node `key` depends on, itself left out."""
+        return self._with_inputs(self.nodes[key].inputs.values())
+
+    def _with_inputs(self, keys: Iterable[str]) -> set[str]:
         found: set[str] = set()
-        waiting = list(cell.results())
+        waiting = list(keys)
         while waiting:
             key = waiting.pop()
             if key not in found:

@@ -9,7 +9,7 @@ from typing import Any
 
 from registry.spec import ComponentSpec
 from zoo.engine.code import code_of
-from zoo.engine.fingerprints import Sources, signal_params
+from zoo.engine.fingerprints import Sources, picture_params, signal_params, trial_params
 from zoo.engine.graph import CellPlan, Node, Plan, Variant
 from zoo.engine.keys import node_key, typed, untyped
 from zoo.engine.roots import Roots
@@ -113,7 +113,7 @@ class _Builder:
     def prepare(self, cell: Cell) -> str:
         params = {
             "dataset": cell.dataset.name,
-            "params": self.dataset(cell, signal=True),
+            "params": _dataset(cell, signal_params),
             "fingerprint": self.sources.dataset(cell),
         }
         return self.add("prepare", cell.dataset.name, params, {}, [_spec_of_dataset(cell)])
@@ -122,7 +122,7 @@ class _Builder:
     def select(self, cell: Cell) -> str:
         params = {
             "dataset": cell.dataset.name,
-            "params": self.dataset(cell),
+            "params": _dataset(cell, trial_params),
             "seed": cell.seed if cell.dataset.params.get("shuffle_labels") else None,
         }
         inputs = {"prepare": self.prepare(cell)}
@@ -150,7 +150,7 @@ class _Builder:
         params = {
             "tower": "vae",
             "dataset": cell.dataset.name,
-            "dataset_params": self.dataset(cell, signal=True),
+            "dataset_params": _dataset(cell, picture_params),
             "pipeline": cell.pipeline.name,
             "params": typed(components[1], cell.pipeline.params),
             "weights": self.sources.weights(cell),
@@ -164,7 +164,7 @@ class _Builder:
         judge = _spec_of_dataset(cell).meta.get("judge")
         params = {
             "dataset": cell.dataset.name,
-            "dataset_params": self.dataset(cell, signal=True),
+            "dataset_params": _dataset(cell, picture_params),
             "judge": judge,
             "weights": self.sources.judge(judge),
             "images": self.sources.images(),
@@ -241,15 +241,11 @@ class _Builder:
             inputs["features"] = self.add("features", label, {"tower": "judge"}, towers, [])
         if "train_images" in needs:
             params["dataset"] = cell.dataset.name
-            params["dataset_params"] = self.dataset(cell, signal=True)
+            params["dataset_params"] = _dataset(cell, picture_params)
             params["images"] = self.sources.images()
             components.append(dataset)
         label = _label(metric.label, control, _at(step), f"seed {cell.seed}")
         return self.add("evaluate", label, params, inputs, components)
-
-    def dataset(self, cell: Cell, *, signal: bool = False) -> dict[str, Any]:
-        params = signal_params(cell.dataset) if signal else cell.dataset.params
-        return typed(_spec_of_dataset(cell), params)
 
     def add(
         self,
@@ -273,6 +269,10 @@ def _needs(metric: Block) -> set[str]:
 
 def _spec_of_dataset(cell: Cell) -> ComponentSpec:
     return DATASETS.spec(cell.dataset.name)
+
+
+def _dataset(cell: Cell, chosen: Callable[[Block], dict[str, Any]]) -> dict[str, Any]:
+    return typed(_spec_of_dataset(cell), chosen(cell.dataset))
 
 
 def _generators(cell: Cell) -> list[ComponentSpec]:
@@ -312,12 +312,13 @@ def _token_shape(cell: Cell) -> list[int]:
 
 
 def _source_cell(cell: Cell, kind: str) -> Cell:
-    """Return the cell that ``<kind>.train.init_from`` starts from: itself without ``init_from``,
-    with the dotted values changed.
+    """Return the cell that ``<kind>.train.init_from`` starts from: itself without ``init_from`` and
+    ``snapshots`` (nobody scores the steps of the source), with the dotted values changed.
     """
     block: Block = getattr(cell, kind)
     changes: Mapping[str, Any] = block.train["init_from"]
-    without: dict[str, Any] = {kind: replace(block, train={**block.train, "init_from": None})}
+    train = {**block.train, "init_from": None, "snapshots": []}
+    without: dict[str, Any] = {kind: replace(block, train=train)}
     source = replace(cell, **without)
     for path, value in changes.items():
         source = _changed(source, path, value)

@@ -9,7 +9,6 @@ import sys
 from typing import Any
 
 from zoo.engine.execute import Outcome
-from zoo.engine.fingerprints import Sources
 from zoo.engine.graph import Plan
 from zoo.engine.versions import versions
 from zoo.recipe.cells import Recipe
@@ -20,13 +19,15 @@ def provenance(
     recipe: Recipe,
     plan: Plan,
     outcome: Outcome,
-    sources: Sources,
     *,
     device: str,
     threads: int | None,
     seconds: float,
 ) -> dict[str, Any]:
-    """Return the content of ``provenance.json``."""
+    """Return the content of ``provenance.json``.
+
+    Fingerprints are those in the keys: what was read, not what the folders hold by now.
+    """
     code = hashlib.sha256(
         "".join(sorted({node.code.digest for node in plan.nodes.values()})).encode()
     )
@@ -35,9 +36,12 @@ def provenance(
         "recipe": recipe.name,
         "scale": recipe.scale,
         "data": recipe.data,
-        "weights": _weights(recipe, sources),
-        "datasets": {cell.dataset.name: sources.dataset(cell) for cell in reversed(recipe.cells)},
-        "images": sources.images(),
+        "weights": _weights(plan),
+        "datasets": {
+            cell.cell.dataset.name: plan.nodes[cell.prepare].params["fingerprint"]
+            for cell in reversed(plan.cells)
+        },
+        "images": _images(plan),
         "components": _origins(recipe),
         "seeds": sorted({cell.seed for cell in recipe.cells}),
         "code": code.hexdigest(),
@@ -64,16 +68,23 @@ def provenance(
     }
 
 
-def _weights(recipe: Recipe, sources: Sources) -> list[dict[str, Any]]:
+def _images(plan: Plan) -> str | None:
+    """Return the content hash of the folder of pictures; None where they come with the data."""
+    condition = plan.nodes[plan.cells[0].variants[0].condition]
+    found: str | None = plan.nodes[condition.inputs["features"]].params["images"]
+    return found
+
+
+def _weights(plan: Plan) -> list[dict[str, Any]]:
     """Return name, pinned revision and content hash of each denoiser named by the cells."""
     from zoo.pipelines._weights import NAMED
 
     found: dict[str, dict[str, Any]] = {}
-    for cell in recipe.cells:
-        name = cell.pipeline.params.get("weights")
+    for cell in plan.cells:
+        name = cell.cell.pipeline.params.get("weights")
         if name is not None and name not in found:
             revision = getattr(NAMED.get(name), "revision", None)
-            digest = sources.weights(cell)
+            digest = plan.nodes[cell.variants[0].condition].params["weights"]
             found[name] = {"name": name, "revision": revision, "sha256": digest}
     return list(found.values())
 

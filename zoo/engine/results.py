@@ -111,18 +111,11 @@ def _metric(key: str, cell: CellPlan, plan: Plan, store: Store, outcome: Outcome
         return {"value": None, "reason": f"not computed: {outcome.failures[key].message}"}
     metric: dict[str, Any] = json.loads((store.path(key) / "metric.json").read_text())
     found = {name: value for name, value in metric.items() if value is not None}
-    if cell.encode in _ancestors(plan, key):
+    if cell.encode in plan.upstream(key):
         encode = json.loads((store.path(cell.encode) / "encode.json").read_text())
         if encode.get("selected_on"):
             found["selected_on"] = encode["selected_on"]
     return {"value": None, **found}
-
-
-def _ancestors(plan: Plan, key: str) -> set[str]:
-    found = set(plan.nodes[key].inputs.values())
-    for parent in tuple(found):
-        found |= _ancestors(plan, parent)
-    return found
 
 
 def _notes(cell: CellPlan, store: Store) -> list[str]:

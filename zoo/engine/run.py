@@ -9,16 +9,16 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-import yaml
-
 from registry.errors import UserError
 from zoo.engine.execute import Failure, Outcome, execute
-from zoo.engine.fingerprints import Sources
 from zoo.engine.gallery import write_gallery
 from zoo.engine.graph import Plan
 from zoo.engine.plan import plan as make_plan
@@ -26,20 +26,13 @@ from zoo.engine.provenance import provenance
 from zoo.engine.results import log_name, results, write_csv
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
-from zoo.recipe.cells import Recipe
+from zoo.recipe import Recipe, dump
 
 #: What is said before a run of each stand-in.
 STAND_INS = {
     "data": "simulated EEG stands in for recordings; --data-root DIR takes yours",
     "weights": "pocket weights stand in for Stable Diffusion; --weights-root DIR takes yours",
 }
-
-
-class _Plain(yaml.SafeDumper):
-    """Writes a value twice rather than with an anchor, which recipes do not know."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,7 @@ class RunResult:
     failed : list of str
         Ids of the cells that lack a result; empty when all went well.
     failures : list of Failure
-        The stage runs that raised or were blocked.
+        The stage runs that raised or were blocked, and what of the run folder could not be written.
     ran, reused : int
         Stage runs.
     """
@@ -100,7 +93,7 @@ def run(
     Raises
     ------
     UserError
-        If something that every cell needs is missing or wrong; nothing is written then.
+        If something that every figure needs is missing or wrong; no run folder is written then.
     """
     began = time.monotonic()
     roots = Roots.resolve(data_root, image_root, weights_root)
@@ -109,13 +102,15 @@ def run(
     plan = make_plan(recipe, roots, store)
     _say_what(recipe, plan, store)
     outcome = execute(plan, store, roots, device=device, threads=threads, say=_say)
-    folder = _write(recipe, plan, store, roots, outcome, Path(out), device, threads, began)
+    folder, unwritten = _write(
+        recipe, plan, store, roots, outcome, Path(out), device, threads, began
+    )
     if outcome.failures:
         _say(_failure_table(outcome))
     return RunResult(
         folder=folder,
         failed=[c.cell.id for c in plan.cells if plan.needs(c) & set(outcome.failures)],
-        failures=list(outcome.failures.values()),
+        failures=[*outcome.failures.values(), *unwritten],
         ran=len(outcome.ran),
         reused=len(outcome.reused),
     )
@@ -131,38 +126,49 @@ def _write(
     device: str,
     threads: int | None,
     began: float,
-) -> Path:
-    """Write the run folder beside its final name, then move it there and point `latest` to it."""
+) -> tuple[Path, list[Failure]]:
+    """Write the run folder beside its final name, then move it there and point `latest` to it.
+
+    The figures come first; what else cannot be written costs nobody the figures. It is said, kept
+    in ``failures/`` and returned.
+    """
     home = out / _safe(recipe.name)
     home.mkdir(parents=True, exist_ok=True)
     digest = sha256("".join(plan.nodes).encode()).hexdigest()[:8]
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{digest}"
     partial = home / f".{name}.{os.getpid()}"
     partial.mkdir()
+    unwritten: list[Failure] = []
     try:
-        text = yaml.dump(recipe.resolved, Dumper=_Plain, sort_keys=False, allow_unicode=True)
-        (partial / "recipe.yaml").write_text(text, "utf-8")
-        _write_failures(partial / "failures", outcome)
-        for cell in plan.cells:
-            write_gallery(partial / "gallery" / cell.cell.id, cell, store, roots)
-        _copy_logs(partial / "logs", plan, store)
+        (partial / "recipe.yaml").write_text(dump(recipe.resolved), "utf-8")
+        for key, failure in outcome.failures.items():
+            _write_failure(partial / "failures" / f"{key}.txt", failure)
         found = results(recipe, plan, store, outcome)
         _write_json(partial / "results.json", found)
         write_csv(partial / "results.csv", found)
-        seconds = time.monotonic() - began
-        about = provenance(
-            recipe, plan, outcome, Sources(roots), device=device, threads=threads, seconds=seconds
-        )
-        _write_json(partial / "provenance.json", about)
-        from zoo.report import write_report
+        for cell in plan.cells:
+            with _noting(unwritten, f"gallery of {cell.cell.id}"):
+                write_gallery(partial / "gallery" / cell.cell.id, cell, store, roots)
+        with _noting(unwritten, "logs"):
+            _copy_logs(partial / "logs", plan, store)
+        with _noting(unwritten, "provenance"):
+            seconds = time.monotonic() - began
+            about = provenance(
+                recipe, plan, outcome, device=device, threads=threads, seconds=seconds
+            )
+            _write_json(partial / "provenance.json", about)
+        with _noting(unwritten, "report"):
+            from zoo.report import write_report
 
-        write_report(partial)
+            write_report(partial)
+        for number, failure in enumerate(unwritten):
+            _write_failure(partial / "failures" / f"unwritten-{number}.txt", failure)
         folder = _free_name(home / name)
         partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # already renamed when all went well
     _point_latest(out / "latest", folder)
-    return folder
+    return folder, unwritten
 
 
 def _require_writable(out: Path) -> None:
@@ -188,11 +194,25 @@ def _copy_logs(folder: Path, plan: Plan, store: Store) -> None:
                     shutil.copyfile(log, target)
 
 
-def _write_failures(folder: Path, outcome: Outcome) -> None:
-    for key, failure in outcome.failures.items():
-        folder.mkdir(exist_ok=True)
-        text = f"{failure.label}\n{failure.message}\n\n{failure.traceback or ''}"
-        (folder / f"{key}.txt").write_text(text, "utf-8")
+@contextmanager
+def _noting(unwritten: list[Failure], what: str) -> Iterator[None]:
+    """Say and note that a part of the run folder could not be written, and go on."""
+    try:
+        yield
+    except UserError as error:
+        unwritten.append(Failure(what, str(error)))
+    except Exception as error:  # a bug in a picture or a page must not cost the figures
+        message = f"{type(error).__name__}: {error}"
+        unwritten.append(Failure(what, message, traceback.format_exc()))
+    else:
+        return
+    _say(f"the {what} could not be written: {unwritten[-1].message}")
+
+
+def _write_failure(path: Path, failure: Failure) -> None:
+    path.parent.mkdir(exist_ok=True)
+    text = f"{failure.label}\n{failure.message}\n\n{failure.traceback or ''}"
+    path.write_text(text, "utf-8")
 
 
 def _write_json(path: Path, content: object) -> None:

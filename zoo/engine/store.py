@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,8 +87,9 @@ class Store:
         return loaded
 
     def touch(self, key: str) -> None:
-        """Note that `key` was used now (for `prune`)."""
-        os.utime(self.path(key) / MANIFEST)
+        """Note that `key` was used now (for `prune`), where it is ours to note."""
+        with suppress(OSError):  # missing, another user's, or on a read-only disk
+            os.utime(self.path(key) / MANIFEST)
 
     def work(self, key: str) -> Path:
         """Return the folder in which a stage keeps its checkpoints, created if missing."""
@@ -110,19 +111,27 @@ class Store:
         ------
         TimeoutError
             If another process holds it for longer than `timeout` seconds (-1: wait for ever).
+        UserError
+            If the store cannot be written.
         """
         from filelock import FileLock
 
         folder = self.root / "locks"
+        held = FileLock(folder / f"{key}.lock", timeout=timeout)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            held.acquire()
+        except TimeoutError:  # an OSError, too, but no fault of the folder
+            raise
         except OSError as error:
             raise UserError(
                 f"cannot write to the store {self.root} ({error.strerror}); "
                 "name another folder with --store or ZOO_STORE"
             ) from error
-        with FileLock(folder / f"{key}.lock", timeout=timeout):
+        try:
             yield
+        finally:
+            held.release()
 
     def publish(self, key: str, folder: Path, facts: dict[str, Any]) -> Path:
         """Move a finished temporary `folder` to its place, in one rename.
@@ -167,8 +176,10 @@ class Store:
     def discard(self, key: str) -> None:
         """Remove an entry (moved aside first, so that no reader meets a half-removed one)."""
         aside = self.temporary(key)
-        self.path(key).rename(aside / "old")
-        shutil.rmtree(aside)
+        try:
+            self.path(key).rename(aside / "old")
+        finally:
+            shutil.rmtree(aside)
 
     def clear_work(self, key: str) -> None:
         """Remove the checkpoints and abandoned temporary folders of `key` (hold its lock)."""
@@ -183,16 +194,18 @@ class Store:
             key = manifest.parent.name
             if not self.valid(key):
                 continue
-            facts = self.manifest(key)
-            size = manifest.stat().st_size + sum(f["size"] for f in facts["files"].values())
-            stage, label = facts.get("stage", key), facts.get("label", key)
-            found.append(Entry(key, stage, label, size, manifest.stat().st_mtime))
+            with suppress(FileNotFoundError):  # pruned by another process since
+                facts, about = self.manifest(key), manifest.stat()
+                size = about.st_size + sum(f["size"] for f in facts["files"].values())
+                stage, label = facts.get("stage", key), facts.get("label", key)
+                found.append(Entry(key, stage, label, size, about.st_mtime))
         return sorted(found, key=lambda entry: (entry.stage, entry.label, entry.key))
 
     def prune(self, unused_days: float = 30.0) -> tuple[int, int]:
         """Remove leftovers of killed runs, damaged entries and entries unused for long.
 
-        What another process is working on is left alone.
+        What another process is working on is left alone, and so is what it has published or used
+        since the entries were listed: each is looked at again under its lock.
 
         Returns
         -------
@@ -203,25 +216,42 @@ class Store:
         entries = {entry.key: entry for entry in self.entries()}
         doomed = [key for key, entry in entries.items() if entry.last_used < oldest]
         doomed += [p.name for p in self._folders("entries") if p.name not in entries]
-        removed = freed = 0
-        for folder in (
+        folders = [
             *(self.path(key) for key in doomed),
             *self._folders("work"),
             *self._folders("temporary"),
-        ):
-            key = folder.name.partition(".")[0]
+        ]
+        sizes = [size for folder in folders if (size := self._remove(folder, oldest)) is not None]
+        return len(sizes), sum(sizes)
+
+    def _remove(self, folder: Path, oldest: float) -> int | None:
+        """Remove one folder that nobody holds; return its bytes, or None where it is to stay."""
+        key = folder.name.partition(".")[0]
+        is_entry = folder == self.path(key)
+        with ExitStack() as stack:
             try:
-                with self.lock(key, timeout=0):
-                    freed += size_of(folder)
-                    shutil.rmtree(folder)
-                    removed += 1
+                stack.enter_context(self.lock(key, timeout=0))
             except TimeoutError:
-                continue
-        return removed, freed
+                return None
+            try:
+                if is_entry and self.valid(key) and _used(folder) >= oldest:
+                    return None
+                size = size_of(folder)
+                if is_entry:
+                    self.discard(key)
+                else:
+                    shutil.rmtree(folder)
+            except FileNotFoundError:  # another process was faster
+                return None
+        return size
 
     def _folders(self, name: str) -> list[Path]:
         parent = self.root / name
         return sorted(p for p in parent.iterdir() if p.is_dir()) if parent.is_dir() else []
+
+
+def _used(entry: Path) -> float:
+    return (entry / MANIFEST).stat().st_mtime
 
 
 def size_of(folder: Path) -> int:

@@ -3,7 +3,7 @@
 Publishes ``select.npz`` (one entry per selected trial, in the order of the prepared array: rows,
 trial_id, label, true_label, split, subject, session, run, image_id; further mean_C and std_C of the
 training trials, normalise, trained_classes) and ``overlap.json`` (share of the test trials whose
-image, block, run, session or subject also occurs in training).
+image, block, run, session or subject also occurs in training; image only where it is known).
 
 With ``shuffle_labels`` the trials of training and validation trade what they are said to have
 shown: ``label`` and ``image_id`` move together. So neither encoder nor conditioner is told more
@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.contracts import DataError
-from zoo.datasets._splits import select_named
+from zoo.datasets._splits import require_known_images, select_named
 from zoo.registries import DATASETS
 from zoo.seeds import named_seed, numpy_rng
 from zoo.stages._context import Context, Inputs
@@ -59,6 +59,9 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     table = read_table(inputs["prepare"])
     dataset = DATASETS.create(params["dataset"], **params["params"])
     settings = params["params"]
+    image_known = json.loads((inputs["prepare"] / "pairing.json").read_text())["image_known"]
+    if not image_known:
+        require_known_images(settings.get("split"))
     split = dataset.split_of(table)
     used = split != ""
     if settings.get("subjects") is not None:
@@ -100,7 +103,10 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         normalise=np.array(normalise),
         trained_classes=np.unique(label[split == "train"]),
     )
-    (out / "overlap.json").write_text(json.dumps(overlaps(table, split), indent=1))
+    shares = overlaps(table, split)
+    if not image_known:
+        del shares["image"]  # drawn by a seed within the class: they tell nothing of what was seen
+    (out / "overlap.json").write_text(json.dumps(shares, indent=1))
 
 
 def read_table(prepare: Path) -> pd.DataFrame:
