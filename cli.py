@@ -225,6 +225,13 @@ def plan(as_json: bool, **request: Any) -> None:
 
 @main.command()
 @recipe_options
+@click.option(
+    "--processes",
+    type=COUNT,
+    default=1,
+    show_default=True,
+    help="Train conditioners in this many processes, one GPU each with --device cuda.",
+)
 def run(as_json: bool, **request: Any) -> None:
     """Run a recipe and write a run folder with figures, pictures and report.html.
 
@@ -240,7 +247,8 @@ def run(as_json: bool, **request: Any) -> None:
     from zoo.engine.run import run as run_recipe
     from zoo.listing import results_text
 
-    names = ("data_root", "image_root", "weights_root", "store", "out", "device", "threads")
+    names = ("data_root", "image_root", "weights_root", "store", "out")
+    names += ("device", "threads", "processes")
     try:
         result = run_recipe(recipe, **{name: request[name] for name in names})
     except KeyboardInterrupt:

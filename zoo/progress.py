@@ -7,7 +7,14 @@ import sys
 from tqdm import tqdm
 
 
-def bar(description: str, total: int | None, *, unit: str = "step", initial: int = 0) -> tqdm:
+def bar(
+    description: str,
+    total: int | None,
+    *,
+    unit: str = "step",
+    initial: int = 0,
+    shown: bool = True,
+) -> tqdm:
     """Return a tqdm bar that shows elapsed time, time left and whatever `set_postfix` gives it.
 
     On a terminal it refreshes at once; in a log file it writes a line every 20 seconds.
@@ -20,4 +27,5 @@ def bar(description: str, total: int | None, *, unit: str = "step", initial: int
         mininterval=0.2 if sys.stderr.isatty() else 20,
         dynamic_ncols=True,
         leave=True,
+        disable=not shown,
     )

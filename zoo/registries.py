@@ -6,6 +6,9 @@ from registry import Registry, UnknownComponent, did_you_mean
 from registry.plugins import plugin_source
 from registry.static import marks
 
+#: What was given as ``--plugin``, files by their absolute path: helping processes need them, too.
+PLUGINS: list[str] = []
+
 #: Kind (singular, as in code) -> its registry.
 REGISTRIES: dict[str, Registry] = {}
 
@@ -110,3 +113,4 @@ def add_plugin(plugin: str) -> None:
     except UnknownComponent as error:
         raise UnknownComponent(f"{source.shown}: {error}") from error
     registry.add_plugin(source)
+    PLUGINS.append(plugin if source.module == plugin else str(source.path))

@@ -31,7 +31,10 @@ def write_random_stable_diffusion(configs: Path, folder: Path, *, seed: int = 0)
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    for source in [configs / "model_index.json", *(f for p in PARTS for f in (configs / p).glob("*"))]:
+    for source in [
+        configs / "model_index.json",
+        *(f for p in PARTS for f in (configs / p).glob("*")),
+    ]:
         target = folder / source.relative_to(configs)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)

@@ -111,6 +111,7 @@ class ConditionerTrain(Train):
     """How the conditioner is trained; there is nothing honest to select a step by."""
 
     select: Literal["last"] = "last"
+    checkpointing: bool = False
 
 
 class Sample(Strict):
