@@ -205,10 +205,14 @@ def validate(deep: bool, as_json: bool, **request: Any) -> None:
 def plan(as_json: bool, **request: Any) -> None:
     """Show what a recipe would run and what the store already holds; nothing runs.
 
+    Of each conditioner that has to be trained it says how much memory and, on a CPU, how much time
+    that will take.
+
     \b
     zoo plan paper --set conditioner=lora
     zoo plan my.yaml --json
     """
+    from zoo.engine.forecast import forecasts
     from zoo.engine.plan import plan as make_plan
     from zoo.engine.roots import Roots
     from zoo.engine.store import Store
@@ -216,7 +220,10 @@ def plan(as_json: bool, **request: Any) -> None:
 
     roots = Roots.resolve(request["data_root"], request["image_root"], request["weights_root"])
     recipe = _load(request, for_run=True)
-    planned = make_plan(recipe, roots, Store(request["store"])).to_json()
+    store = Store(request["store"])
+    made = make_plan(recipe, roots, store)
+    expected = forecasts(made, roots, store, device=request["device"], threads=request["threads"])
+    planned = {**made.to_json(), "training": expected}
     if as_json:
         _print_json(planned)
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -259,3 +261,19 @@ def test_the_first_error_is_told_with_its_traceback(tmp_path):
         path.unlink()
     with pytest.raises(ProcessFailed, match="process 0 ended with code -9 and no message; was the"):
         distribute._raise(tmp_path, 0, -9)
+
+
+def test_a_helping_process_ends_with_the_one_that_started_it():
+    """Killed without a word, a run leaves nobody behind who would write under its lock."""
+    script = (
+        "import threading, time; from zoo.engine.worker import _end_with_parent\n"
+        "threading.Thread(target=_end_with_parent, daemon=True).start()\n"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", script]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdin is not None
+    with process.stdout, process:
+        assert process.stdout.readline() == b"up\n"
+        process.stdin.close()
+        assert process.wait(timeout=10) == 3

@@ -44,7 +44,7 @@ CONDITIONERS = Registry(
     "zoo.conditioners",
     "zoo.conditioners",
     supplied={**_TOKENS, "pipeline": "PipelineInfo of the denoiser"},
-    facts=(*_FACTS, "provides", "training", "adds"),
+    facts=(*_FACTS, "provides", "training", "opens", "adds"),
     family=REGISTRIES,
 )
 PIPELINES = Registry(
