@@ -176,7 +176,7 @@ def test_what_costs_more_is_predicted_to(full_size):
 
     plain = made()
     assert plain.seconds_per_step is None
-    assert made(checkpointing=True).memory < 0.5 * plain.memory
+    assert made(checkpointing=True).memory < 0.6 * plain.memory
     assert made(checkpointing=True).flops == pytest.approx(1.5 * plain.flops, rel=0.1)
     assert made(ema=0.99).memory - plain.memory == 4 * sum(plain.parameters.values())
     assert made(precision="fp32").memory > 1.5 * plain.memory
