@@ -120,7 +120,7 @@ def test_pictures_elsewhere_move_the_keys_that_see_pictures(tmp_path: Path) -> N
     after = stage_keys(planned(roots=Roots(images=tmp_path)))
     moved = {label.split()[0] for label, key in before.items() if after[label] != key}
     assert {"features", "condition"} <= moved
-    assert not {"prepare", "select", "encode"} & moved
+    assert not {"prepare", "select", "encode"} & moved  # the toys are drawn: they need no folder
 
 
 def test_parameters_of_pictures_alone_leave_the_trials_as_they_are(
@@ -263,3 +263,14 @@ def test_planning_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_pictures_elsewhere_move_the_trials_that_are_paired_with_them(tmp_path: Path) -> None:
+    (tmp_path / "eeg.txt").write_text("1 2 3")
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    cell = with_(CELL, "dataset", name="rooted_data")
+    before = planned(cell, Roots(data=tmp_path, images=pictures))
+    (pictures / "a.png").write_bytes(b"a")
+    after = planned(cell, Roots(data=tmp_path, images=pictures))
+    assert stage_keys(before)["prepare rooted_data"] != stage_keys(after)["prepare rooted_data"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from registry.errors import BadParameters, UserError
 from zoo.checks import pipeline as battery
@@ -270,8 +271,8 @@ def test_stable_diffusion_1_5_is_described_by_its_configuration(data_root, tmp_p
         pytest.skip(f"needs the configuration of Stable Diffusion 1.5 in {folder}")
     copy = Path(shutil.copytree(folder, tmp_path / "sd-1.5", copy_function=shutil.copyfile))
     for part in ("unet", "vae"):
-        (copy / part / "diffusion_pytorch_model.safetensors").touch()
-    (copy / "text_encoder/model.safetensors").touch()
+        save_file({}, copy / part / "diffusion_pytorch_model.safetensors")
+    save_file({}, copy / "text_encoder/model.safetensors")
     info = load(tmp_path, "sd-1.5", image_size=512).info()
     assert (info.width, info.max_tokens, info.prediction_type) == (768, 77, "epsilon")
     assert info.tokenizer()("a cat").input_ids[0] == 49406

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -92,22 +92,29 @@ class Sources:
             return None
         from zoo.stages._pocket_judge import SHIPPED
 
-        return self._folder(SHIPPED)
+        return self._folder(SHIPPED, _content)
 
     def images(self) -> str | None:
-        """Return the content hash of ``--image-root``; None where pictures come with the data."""
-        return None if self.roots.images is None else self._folder(self.roots.images)
+        """Return a hash of the files in ``--image-root``; None where pictures are with the data.
 
-    def _folder(self, root: Path) -> str:
+        By name, size and time of change: the folder may hold a million pictures.
+        """
+        return None if self.roots.images is None else self._folder(self.roots.images, _listing)
+
+    def _folder(self, root: Path, of_file: Callable[[Path], str]) -> str:
         if root not in self._folders:
-            self._folders[root] = _content_hash(root)
+            whole = hashlib.sha256()
+            for path in sorted(p for p in root.rglob("*") if p.is_file()):
+                whole.update(f"{path.relative_to(root).as_posix()}\0{of_file(path)}\n".encode())
+            self._folders[root] = whole.hexdigest()
         return self._folders[root]
 
 
-def _content_hash(root: Path) -> str:
-    whole = hashlib.sha256()
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"{path.relative_to(root).as_posix()}\0{content}\n".encode())
-    return whole.hexdigest()
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _listing(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"

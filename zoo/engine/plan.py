@@ -111,11 +111,13 @@ class _Builder:
 
     @_once
     def prepare(self, cell: Cell) -> str:
-        params = {
+        params: dict[str, Any] = {
             "dataset": cell.dataset.name,
             "params": _dataset(cell, signal_params),
             "fingerprint": self.sources.dataset(cell),
         }
+        if _spec_of_dataset(cell).meta.get("needs_root"):  # its trials are paired with pictures
+            params["images"] = self.sources.images()
         return self.add("prepare", cell.dataset.name, params, {}, [_spec_of_dataset(cell)])
 
     @_once
