@@ -210,6 +210,12 @@ def test_the_optimiser_holds_what_is_opened_and_nothing_else_moves(
 # ---- several processes
 
 
+@pytest.fixture(autouse=True)
+def _no_plugins(monkeypatch):
+    """Keep out what other tests gave as ``--plugin``: its files are gone."""
+    monkeypatch.setattr(distribute, "PLUGINS", [])
+
+
 def shared(inputs, folder: Path, settings: dict[str, Any], *, processes: int, **chosen) -> Path:  # noqa: F811
     out = folder / "condition"
     out.mkdir(parents=True)

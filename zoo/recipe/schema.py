@@ -70,6 +70,7 @@ class Train(Strict):
     snr_gamma: Positive | None = None
     token_noise: Annotated[float, Field(ge=0)] = 0.0
     align: Annotated[float, Field(ge=0)] = 0.0
+    checkpointing: bool = False
     snapshots: list[Count] = []
     init_from: dict[str, Any] | None = None
 
@@ -111,7 +112,6 @@ class ConditionerTrain(Train):
     """How the conditioner is trained; there is nothing honest to select a step by."""
 
     select: Literal["last"] = "last"
-    checkpointing: bool = False
 
 
 class Sample(Strict):

@@ -28,7 +28,9 @@ CONTROLS = ("shuffled_eeg", "class_label")
 #: What the stages of every cell make for metrics; ``logits`` come from an objective on labels.
 _MADE = frozenset({"label", "generated", "judge", "train_images"})
 #: Settings that only mean something where a denoiser is trained.
-_DENOISING = ("cond_dropout", "timesteps", "snr_gamma", "token_noise", "align", "snapshots")
+_DENOISING = (
+    "cond_dropout", "timesteps", "snr_gamma", "token_noise", "align", "checkpointing", "snapshots",
+)  # fmt: skip
 #: What a conditioner opens -> the group of learning rates it trains.
 _OPENED = {"attn2": "attn2", "attn2_lora": "lora", "unet": "unet", "unet_lora": "lora"}
 _TEXT_ENCODER = {"trained": "text_encoder", "lora": "lora"}
