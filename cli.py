@@ -206,10 +206,14 @@ def validate(deep: bool, as_json: bool, **request: Any) -> None:
 def plan(as_json: bool, **request: Any) -> None:
     """Show what a recipe would run and what the store already holds; nothing runs.
 
+    Of each conditioner that has to be trained it says how much memory and, on a CPU, how much time
+    that will take.
+
     \b
     zoo plan paper --set conditioner=lora
     zoo plan my.yaml --json
     """
+    from zoo.engine.forecast import forecasts
     from zoo.engine.plan import plan as make_plan
     from zoo.engine.roots import Roots
     from zoo.engine.store import Store
@@ -217,7 +221,10 @@ def plan(as_json: bool, **request: Any) -> None:
 
     roots = Roots.resolve(request["data_root"], request["image_root"], request["weights_root"])
     recipe = _load(request, for_run=True)
-    planned = make_plan(recipe, roots, Store(request["store"])).to_json()
+    store = Store(request["store"])
+    made = make_plan(recipe, roots, store)
+    expected = forecasts(made, roots, store, device=request["device"], threads=request["threads"])
+    planned = {**made.to_json(), "training": expected}
     if as_json:
         _print_json(planned)
     else:
@@ -226,6 +233,13 @@ def plan(as_json: bool, **request: Any) -> None:
 
 @main.command()
 @recipe_options
+@click.option(
+    "--processes",
+    type=COUNT,
+    default=1,
+    show_default=True,
+    help="Train conditioners in this many processes, one GPU each with --device cuda.",
+)
 def run(as_json: bool, **request: Any) -> None:
     """Run a recipe and write a run folder with figures, pictures and report.html.
 
@@ -241,7 +255,8 @@ def run(as_json: bool, **request: Any) -> None:
     from zoo.engine.run import run as run_recipe
     from zoo.listing import results_text
 
-    names = ("data_root", "image_root", "weights_root", "store", "out", "device", "threads")
+    names = ("data_root", "image_root", "weights_root", "store", "out")
+    names += ("device", "threads", "processes")
     try:
         result = run_recipe(recipe, **{name: request[name] for name in names})
     except KeyboardInterrupt:

@@ -31,7 +31,7 @@ TRAIN: dict[str, Any] = {
     "epochs": None, "steps": 4, "batch_size": 4, "lr": 1e-2, "weight_decay": 0.01,
     "schedule": "cosine", "warmup": 0.05, "grad_clip": 1.0, "accumulate": 1, "ema": None,
     "precision": "fp32", "cond_dropout": 0.1, "timesteps": [250, 1000], "snr_gamma": None,
-    "token_noise": 0.1, "align": 0.0, "select": "last", "snapshots": [],
+    "token_noise": 0.1, "align": 0.0, "select": "last", "snapshots": [], "checkpointing": False,
 }  # fmt: skip
 SAMPLE = {
     "steps": 2, "guidance_scale": 2, "scheduler": None, "images_per_trial": 1, "batch_size": 4,

@@ -231,3 +231,31 @@ def test_killed_run_goes_on_where_it_was_and_ends_the_same(tmp_path: Path) -> No
     assert len(files[0]) == 17
     assert not list((tmp_path / "killed" / "work").iterdir())
     assert not list((tmp_path / "killed" / "temporary").iterdir())
+
+
+def test_conditioners_alone_are_shared_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of processes is in no key; the manifest tells it."""
+    import importlib
+
+    from zoo.engine import execute
+
+    shared = []
+
+    def run_shared(stage, inputs, params, out, context, processes):
+        shared.append((stage, processes))
+        importlib.import_module(f"toy_stages.{stage}").run(inputs, params, out, context)
+
+    monkeypatch.setattr(execute, "run_shared", run_shared)
+    result = run_toys(processes=2)
+    assert not result.failures
+    assert shared == [("condition", 2), ("condition", 2)]  # one of them is the control
+    entries = [Store().manifest(e.key) for e in Store().entries()]
+    found = {(e["stage"], e["processes"]) for e in entries}
+    assert ("condition", 2) in found
+    assert {count for stage, count in found if stage != "condition"} == {1}
+    assert run_toys().ran == 0
+
+
+def test_more_processes_than_gpus_are_refused() -> None:
+    with pytest.raises(UserError, match=r"--processes 2 takes the first 2 GPUs: say --device cuda"):
+        run_toys(processes=2, device="cuda:1")

@@ -22,6 +22,7 @@ RANKS = {
     "zoo.contracts": 1,
     "zoo.seeds": 1,
     "zoo.progress": 1,
+    "zoo.processes": 1,
     "zoo.statistics": 1,
     "zoo.training": 1,
     "zoo.training_log": 1,

@@ -61,6 +61,7 @@ def test_schema_defaults_are_written_out(desk: Desk) -> None:
         "snr_gamma": None,
         "token_noise": 0.0,
         "align": 0.0,
+        "checkpointing": False,
         "snapshots": [],
         "init_from": None,
         "objective": {"name": "classify", "params": {"label_smoothing": 0.0}},

@@ -137,6 +137,7 @@ def run(
     out: str | Path = "runs",
     device: str = "cpu",
     threads: int | None = None,
+    processes: int = 1,
 ) -> RunResult:
     """Run a recipe, as ``zoo run`` does.
 
@@ -158,6 +159,8 @@ def run(
         "cpu", "cuda", "cuda:1".
     threads : int, optional
         CPU threads.
+    processes : int
+        How many train a conditioner together, one GPU each where `device` is "cuda".
 
     Returns
     -------
@@ -192,4 +195,5 @@ def run(
         out=Path(out),
         device=device,
         threads=threads,
+        processes=processes,
     )

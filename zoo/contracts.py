@@ -310,7 +310,8 @@ class Conditioner(Protocol):
     """Tokens to `Conditioning`. Constructor: ``n_tokens, embed_dim, pipeline`` + own keywords.
 
     ``opens`` says what the pipeline must open for training (none, attn2, attn2_lora, unet,
-    unet_lora); ``lora_rank`` the rank where it is an adapter.
+    unet_lora); ``lora_rank`` the rank where it is an adapter. One with deep layers of its own may
+    have a method ``checkpoint_gradients()`` that computes them again in the backward pass.
     """
 
     opens: str
@@ -351,6 +352,17 @@ class Pipeline(Protocol):
 
     def open(self, opens: str, *, lora_rank: int = 8) -> dict[str, list[torch.nn.Parameter]]:
         """Make part of the denoiser trainable; return its parameters by ``train.lr`` group."""
+        ...
+
+    def checkpoint_gradients(self) -> None:
+        """Compute activations again in the backward pass instead of keeping them."""
+        ...
+
+    def keep_frozen_in(self, dtype: torch.dtype) -> None:
+        """Hold frozen weights in the type that autocast would give them: less memory, same results.
+
+        Called after `open`, for work under autocast of that type alone.
+        """
         ...
 
     def encode_images(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:

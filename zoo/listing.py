@@ -174,7 +174,33 @@ def plan_text(plan: dict[str, Any]) -> str:
         _columns(table),
         "To run, in this order:\n" + "\n".join(waiting) if waiting else "Nothing to run.",
     ]
+    if plan.get("training"):
+        rows = [_expected(facts) for facts in plan["training"]]
+        parts.append("Training of conditioners, predicted:\n" + _columns(rows))
     return "\n\n".join(parts)
+
+
+def _expected(facts: dict[str, Any]) -> tuple[str, ...]:
+    """Return a row: label, parameters, memory, operations, time."""
+    label = f"  {facts['label'].removeprefix('condition ')}"
+    if "reason" in facts:
+        return label, f"not predicted: {facts['reason']}"
+    steps, each = facts["steps"], facts["seconds_per_step"]
+    work = f"{facts['flops_per_step'] / 1e12:.3g} TFLOP a step"
+    if each is not None:
+        work += f", {_duration(each)} on these threads"
+    if facts["seconds"] is not None:
+        total = f"{steps} steps in {_duration(facts['seconds'])}"
+    else:
+        total = f"{steps} steps" if steps is not None else "steps: known once trials are selected"
+    trained = f"{_count(sum(facts['parameters'].values()))} parameters trained"
+    return label, trained, f"{facts['memory_bytes'] / 1e9:.2g} GB", work, total
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def results_text(results: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ def bar(
     unit: str = "step",
     initial: int = 0,
     delay: float = 0,
+    shown: bool = True,
 ) -> tqdm:
     """Return a tqdm bar that shows elapsed time, time left and whatever `set_postfix` gives it.
 
@@ -29,4 +30,5 @@ def bar(
         mininterval=0.2 if sys.stderr.isatty() else 20,
         dynamic_ncols=True,
         leave=True,
+        disable=not shown,
     )

@@ -6,6 +6,9 @@ from registry import Registry, UnknownComponent, did_you_mean
 from registry.plugins import plugin_source
 from registry.static import marks
 
+#: What was given as ``--plugin``, files by their absolute path: helping processes need them, too.
+PLUGINS: list[str] = []
+
 #: Kind (singular, as in code) -> its registry.
 REGISTRIES: dict[str, Registry] = {}
 
@@ -45,7 +48,7 @@ CONDITIONERS = Registry(
     "zoo.conditioners",
     "zoo.conditioners",
     supplied={**_TOKENS, "pipeline": "PipelineInfo of the denoiser"},
-    facts=(*_FACTS, "provides", "training", "adds"),
+    facts=(*_FACTS, "provides", "training", "opens", "adds"),
     family=REGISTRIES,
 )
 PIPELINES = Registry(
@@ -114,3 +117,4 @@ def add_plugin(plugin: str) -> None:
     except UnknownComponent as error:
         raise UnknownComponent(f"{source.shown}: {error}") from error
     registry.add_plugin(source)
+    PLUGINS.append(plugin if source.module == plugin else str(source.path))

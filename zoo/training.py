@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from registry.errors import UserError
 from zoo.checkpoints import load_checkpoint, save_checkpoint
 from zoo.optimisation import Batches, Ema, adamw, lr_factor
+from zoo.processes import Processes
 from zoo.progress import bar
 from zoo.seeds import named_seed
 from zoo.training_log import TrainingDiverged, TrainingLog
@@ -56,6 +57,7 @@ def fit(
     log: Path,
     validate: Validate | None = None,
     select_by: str | None = None,
+    processes: Processes | None = None,
 ) -> dict[str, Any]:
     """Train `groups` on `loss`; afterwards `state` holds what was selected.
 
@@ -91,6 +93,10 @@ def fit(
     select_by : str, optional
         Key of `validate`'s result, higher is better. With ``select: best`` the epoch with the
         highest value is kept, the earliest where values tie. Without steps there is no choice.
+    processes : Processes, optional
+        Those that make this training together, from equal weights. `loss` then returns the part of
+        the batch's loss that is this process's; losses and gradients are summed over all of them.
+        The first one writes; a checkpoint may be continued by another number of processes.
 
     Returns
     -------
@@ -109,6 +115,8 @@ def fit(
     """
     training = _Training(groups, n_items, train, seed, state, checkpoint, description, log)
     training.validate, training.select_by = validate, select_by
+    training.processes = processes or Processes()
+    assert validate is None or training.processes.count == 1, "validation is not shared"
     training.resume()
     devices = [training.device] if training.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -121,6 +129,7 @@ class _Training:
 
     validate: Validate | None = None
     select_by: str | None = None
+    processes = Processes()
 
     def __init__(
         self,
@@ -173,7 +182,8 @@ class _Training:
 
     def loop(self, loss: Loss) -> None:
         """Train from `self.step` to the end."""
-        progress = bar(self.description, self.total, initial=self.step)
+        first = self.processes.first
+        progress = bar(self.description, self.total, initial=self.step, shown=first)
         saved = shown = time.monotonic()
         every = max(1, self.total // LOG_ROWS)
         self.set_mode(training=True)
@@ -197,9 +207,9 @@ class _Training:
                     scores=scores,
                     seconds=self.seconds,
                 )
-            if self.step in self.train["snapshots"]:
+            if first and self.step in self.train["snapshots"]:
                 save_checkpoint(self.snapshot(self.step), self.selectable())
-            if last or time.monotonic() - saved >= CHECKPOINT_SECONDS:
+            if first and (last or time.monotonic() - saved >= CHECKPOINT_SECONDS):
                 self.save()
                 saved = time.monotonic()
             progress.update()
@@ -213,12 +223,16 @@ class _Training:
         )
         for group in self.optimiser.param_groups:
             group["lr"] = group["full_lr"] * factor
+        total = torch.zeros((), device=self.device)
         for batch in range(step * self.accumulate, (step + 1) * self.accumulate):
             torch.manual_seed(named_seed(self.seed, "step", batch))
             with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
                 value = loss(self.batches[batch], batch) / self.accumulate
-            self.scaler.scale(value).backward()
-            self.log.add_loss(value)
+            if value.requires_grad:  # not where this process has no share of the batch
+                self.scaler.scale(value).backward()
+            total += value.detach()
+        self.processes.sum([total, *self.gradients()])
+        self.log.add_loss(total)
         if self.train["grad_clip"] is not None:
             self.scaler.unscale_(self.optimiser)
             nn.utils.clip_grad_norm_(self.parameters, self.train["grad_clip"])
@@ -229,6 +243,15 @@ class _Training:
             self.ema.update(step)
         self.log.steps += 1
         return factor
+
+    def gradients(self) -> list[Tensor]:
+        """Return the gradients to be summed, zero where this process made none."""
+        if self.processes.count == 1:
+            return []
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return [parameter.grad for parameter in self.parameters if parameter.grad is not None]
 
     def checked(self) -> dict[str, float]:
         """Validate; remember the state if it is the best so far."""
@@ -258,7 +281,8 @@ class _Training:
             self.ema.swap()
         self.require_finite()
         self.set_mode(training=False)
-        self.log.write(self.log_file)
+        if self.processes.first:
+            self.log.write(self.log_file)
         chosen = self.best or {"step": self.step, "epoch": self.epochs_after(self.step)}
         return {
             "steps": self.total,

@@ -178,6 +178,27 @@ def what_was_trained_can_be_loaded(case: Case) -> None:
             assert torch.equal(losses(one, given), losses(other, given)), opens
 
 
+def saving_memory_changes_nothing(case: Case) -> None:
+    """Checkpointing gives the same gradients, frozen weights in half what autocast gives."""
+    for opens in ("attn2", "attn2_lora"):
+        found = []
+        for saving in (False, True):
+            pipeline = load(case)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                groups = pipeline.open(opens, lora_rank=2)
+            if saving:
+                pipeline.checkpoint_gradients()
+                pipeline.keep_frozen_in(torch.bfloat16)
+            with torch.autocast("cpu", torch.bfloat16):
+                loss_B = losses(pipeline, conditioning(pipeline))
+            loss_B.mean().backward()
+            gradients = [p.grad for group in groups.values() for p in group if p.grad is not None]
+            found.append([loss_B.detach(), *gradients])
+        for one, other in zip(*found, strict=True):
+            assert torch.allclose(one, other, rtol=1e-5, atol=1e-8), opens
+
+
 #: Every promise, in the order in which a newcomer should read them.
 CHECKS: tuple[Callable[[Case], None], ...] = (
     mark_is_whole,
@@ -189,4 +210,5 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     latents_are_per_sample,
     training_moves_what_is_opened,
     what_was_trained_can_be_loaded,
+    saving_memory_changes_nothing,
 )

@@ -8,12 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from zoo.conditioners._size import JOINT_RANK
+
 #: Spread of the untrained projection's output, in units of the spread of what it stands in for.
 INITIAL_SPREAD = 0.3
 #: A feature that varies less than this share of the average one is not blown up to unit variance.
 LEAST_STD = 1e-2
-#: Numbers through which all tokens together reach all of the denoiser's tokens.
-JOINT_RANK = 64
 
 
 class Projection(nn.Module):

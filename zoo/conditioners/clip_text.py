@@ -116,6 +116,10 @@ class ClipText(nn.Module):
         """Return the stock text encoder's states of the empty prompt, `batch` times."""
         return Conditioning(encoder_hidden_states=self.empty.expand(batch, -1, -1))
 
+    def checkpoint_gradients(self) -> None:
+        """Compute the text transformer's layers again in the backward pass."""
+        self.text_encoder.gradient_checkpointing_enable({"use_reentrant": False})
+
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the trainable parameters by ``train.lr`` group."""
         groups = {"projection": list(self.projection.parameters())}

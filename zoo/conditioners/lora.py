@@ -19,6 +19,7 @@ from zoo.contracts import PipelineInfo
     license="BSD-3-Clause",
     provides=("encoder_hidden_states",),
     training="denoise",
+    opens="attn2_lora",
     adds=(),
     tiny={"lora_rank": 2},
     train={

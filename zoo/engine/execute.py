@@ -1,4 +1,4 @@
-"""Runs the nodes of a plan in order: one process, failures isolated, killed runs resumed."""
+"""Runs the nodes of a plan in order: failures isolated, killed runs resumed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from typing import Any
 
 from registry.errors import UserError
 from zoo.engine import plan as planning
+from zoo.engine.distribute import SHARED, run_shared
 from zoo.engine.graph import Node, Plan
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
@@ -66,11 +67,13 @@ def execute(
     *,
     device: str = "cpu",
     threads: int | None = None,
+    processes: int = 1,
     say: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Run what the store lacks, in the plan's order.
 
-    A node that fails blocks its dependants and nothing else.
+    A node that fails blocks its dependants and nothing else. Everything runs in this process,
+    except that conditioners train in as many as `processes` says.
 
     Raises
     ------
@@ -83,7 +86,7 @@ def execute(
     essential = _essential(plan)
     to_run = len(plan.to_run)
     if to_run:
-        prepare_torch(device, threads)
+        prepare_torch(device, threads, processes)
     for key, node in plan.nodes.items():
         blocked = [role for role in node.inputs.values() if role in outcome.failures]
         if blocked:
@@ -101,7 +104,7 @@ def execute(
             say(f"the stored result of {node.label} is damaged; it is made again")
         say(f"[{len(outcome.ran) + len(outcome.failures) + 1}/{to_run}] {node.label}")
         try:
-            outcome.seconds[key] = _run_node(node, store, roots, device, threads, say)
+            outcome.seconds[key] = _run_node(node, store, roots, device, threads, processes, say)
             outcome.ran.append(key)
         except UserError as error:
             if key in essential:
@@ -133,6 +136,7 @@ def _run_node(
     roots: Roots,
     device: str,
     threads: int | None,
+    processes: int,
     say: Callable[[str], None],
 ) -> float:
     """Run one node under its lock, publish it and return the seconds it took."""
@@ -142,10 +146,12 @@ def _run_node(
         except TimeoutError:
             say("    another run is working on it; waiting")
             stack.enter_context(store.lock(node.key))
-        return _run_locked(node, store, roots, device, threads)
+        return _run_locked(node, store, roots, device, threads, processes)
 
 
-def _run_locked(node: Node, store: Store, roots: Roots, device: str, threads: int | None) -> float:
+def _run_locked(
+    node: Node, store: Store, roots: Roots, device: str, threads: int | None, processes: int
+) -> float:
     if store.valid(node.key):  # another process has just published it
         return float(store.manifest(node.key)["seconds"])
     for stale in (store.root / "temporary").glob(f"{node.key}.*"):
@@ -163,9 +169,14 @@ def _run_locked(node: Node, store: Store, roots: Roots, device: str, threads: in
     try:
         stage = importlib.import_module(f"{planning.STAGES}.{node.stage}")
         inputs = {role: store.path(key) for role, key in node.inputs.items()}
-        stage.run(inputs, copy.deepcopy(node.params), out, context)
+        together = processes if node.stage in SHARED else 1
+        if together > 1:
+            run_shared(node.stage, inputs, node.params, out, context, together)
+        else:
+            stage.run(inputs, copy.deepcopy(node.params), out, context)
         seconds = max(time.monotonic() - began, _trained_for(out / f"{node.stage}.json"))
-        store.publish(node.key, out, _facts(node, seconds, device, threads))
+        facts = _facts(node, seconds, device, threads)
+        store.publish(node.key, out, {**facts, "processes": together})
     finally:
         shutil.rmtree(out, ignore_errors=True)  # published: already renamed away
     store.clear_work(node.key)
@@ -193,7 +204,7 @@ def _facts(node: Node, seconds: float, device: str, threads: int | None) -> dict
     }
 
 
-def prepare_torch(device: str, threads: int | None) -> None:
+def prepare_torch(device: str, threads: int | None, processes: int = 1) -> None:
     """Make sure of the device and fix the number of threads, before anything is computed.
 
     Raises
@@ -201,15 +212,26 @@ def prepare_torch(device: str, threads: int | None) -> None:
     UserError
         Torch cannot use the device here.
     """
-    _require_device(device)
+    _require_device(device, processes)
     _set_threads(threads)
 
 
-def _require_device(device: str) -> None:
+def _require_device(device: str, processes: int) -> None:
     """Refuse a device that torch cannot use here, before every stage fails on it."""
     if device == "cpu":
         return
     import torch
+
+    if processes > 1 and device != "cuda":
+        raise UserError(
+            f"--processes {processes} takes the first {processes} GPUs: say --device cuda, "
+            f"not {device}"
+        )
+    if processes > max(1, torch.cuda.device_count()):
+        raise UserError(
+            f"--processes {processes}: there are {torch.cuda.device_count()} GPUs; "
+            "name at most as many"
+        )
 
     try:
         torch.empty(1, device=device)

@@ -240,7 +240,7 @@ class _Builder:
             "conditioner": _named(conditioner, cell.conditioner.params),
             "pipeline": _named(pipeline, cell.pipeline.params),
             "weights": self.sources.weights(cell),
-            "tokens": _token_shape(cell) if control in TRAINED_CONTROLS else None,
+            "tokens": token_shape(cell) if control in TRAINED_CONTROLS else None,
         }
 
     @_once
@@ -323,15 +323,15 @@ def _at(step: int | None) -> str | None:
     return None if step is None else f"step {step}"
 
 
-def _token_shape(cell: Cell) -> list[int]:
+def token_shape(cell: Cell) -> list[int]:
     """Return the encoder's token shape (L, D) without building it."""
     tokens = ENCODERS.spec(cell.encoder.name).meta.get("tokens", ())
     shape = [cell.encoder.params.get(n) if isinstance(n, str) else n for n in tokens]
     sized = [size for size in shape if isinstance(size, int)]
     if len(sized) != 2 or len(shape) != 2:
         problem = (
-            f"control 'class_label' needs the token shape of encoder {cell.encoder.name!r}, whose "
-            f"mark says tokens={tokens!r}: name two integers or two integer parameters there"
+            f"the token shape of encoder {cell.encoder.name!r} is needed before it is built, and "
+            f"its mark says tokens={tokens!r}: name two integers or two integer parameters there"
         )
         raise RecipeError([problem])
     return sized

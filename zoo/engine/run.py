@@ -69,6 +69,7 @@ def run(
     out: Path | str = Path("runs"),
     device: str = "cpu",
     threads: int | None = None,
+    processes: int = 1,
 ) -> RunResult:
     """Run every stage that the store lacks and write a run folder.
 
@@ -86,6 +87,8 @@ def run(
         Torch device.
     threads : int or None
         Threads of torch and BLAS; results are bit-identical only at the same number.
+    processes : int
+        How many train a conditioner together; the recipe's batch is shared among them.
 
     Returns
     -------
@@ -102,7 +105,9 @@ def run(
     _require_writable(Path(out))
     plan = make_plan(recipe, roots, store)
     _say_what(recipe, plan, store)
-    outcome = execute(plan, store, roots, device=device, threads=threads, say=_say)
+    outcome = execute(
+        plan, store, roots, device=device, threads=threads, processes=processes, say=_say
+    )
     folder, unwritten = _write(
         recipe, plan, store, roots, outcome, Path(out), device, threads, began
     )

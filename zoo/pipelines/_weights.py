@@ -225,6 +225,15 @@ def damaged(folder: Path) -> list[str]:
     return problems
 
 
+def weight_files(folder: Path, part: str) -> list[Path]:
+    """Return the safetensors files that are read of a part, all shards of them."""
+    chosen = next(name for name in PARTS[part] if (folder / part / name).is_file())
+    if chosen.endswith(".index.json"):
+        shards = json.loads((folder / part / chosen).read_text())["weight_map"].values()
+        return [folder / part / shard for shard in sorted(set(shards))]
+    return [folder / part / chosen] if chosen.endswith(".safetensors") else []
+
+
 def _no_safetensors(path: Path) -> str | None:
     """Return why a file cannot be safetensors, from its first bytes and its size."""
     with path.open("rb") as file:
@@ -246,15 +255,10 @@ def _folder(weights: str, weights_root: Path | None) -> Path:
 
 def _read_files(folder: Path) -> list[Path]:
     files = [folder / INDEX]
-    for part, names in PARTS.items():
-        chosen = next(name for name in names if (folder / part / name).is_file())
+    for part in PARTS:
         files += sorted((folder / part).glob("*.json"))
         files += sorted((folder / part).glob("*.txt"))
-        if chosen.endswith(".index.json"):
-            shards = json.loads((folder / part / chosen).read_text())["weight_map"].values()
-            files += [folder / part / shard for shard in sorted(set(shards))]
-        elif not chosen.endswith(".json"):
-            files.append(folder / part / chosen)
+        files += weight_files(folder, part)
     return files
 
 

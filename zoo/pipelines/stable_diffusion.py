@@ -123,6 +123,26 @@ class StableDiffusion:
         self.opened = opens
         return group
 
+    def checkpoint_gradients(self) -> None:
+        """Keep the inputs of the denoiser's blocks only; the rest is computed again backwards."""
+        self.unet.enable_gradient_checkpointing()
+
+    def keep_frozen_in(self, dtype: torch.dtype) -> None:
+        """Hold the frozen maps of the denoiser in `dtype`, as autocast casts them on every call.
+
+        Norms stay in fp32: autocast leaves them there. So results are the same, the weights take
+        half the memory, and neither is the cast repeated nor are its copies kept for the gradients.
+
+        Parameters
+        ----------
+        dtype : torch.dtype
+            That of autocast; afterwards the denoiser only works under it.
+        """
+        for module in self.unet.modules():
+            frozen = not any(p.requires_grad for p in module.parameters(recurse=False))
+            if isinstance(module, nn.Linear | nn.Conv2d) and frozen:
+                module.to(dtype)
+
     @torch.no_grad()
     def encode_images(self, images_BCHW: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation (B, c, h, w) of the scaled latents of uint8 images.

@@ -70,6 +70,7 @@ class Train(Strict):
     snr_gamma: Positive | None = None
     token_noise: Annotated[float, Field(ge=0)] = 0.0
     align: Annotated[float, Field(ge=0)] = 0.0
+    checkpointing: bool = False
     snapshots: list[Count] = []
     init_from: dict[str, Any] | None = None
 

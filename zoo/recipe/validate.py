@@ -31,7 +31,9 @@ _MADE = frozenset({"label", "generated", "judge", "train_images"})
 #: What an objective makes besides, by its target.
 _MADE_BY = {"label": frozenset({"logits"}), "image": frozenset({"similarity"})}
 #: Settings that only mean something where a denoiser is trained.
-_DENOISING = ("cond_dropout", "timesteps", "snr_gamma", "token_noise", "align", "snapshots")
+_DENOISING = (
+    "cond_dropout", "timesteps", "snr_gamma", "token_noise", "align", "checkpointing", "snapshots",
+)  # fmt: skip
 #: What a conditioner opens -> the group of learning rates it trains.
 _OPENED = {"attn2": "attn2", "attn2_lora": "lora", "unet": "unet", "unet_lora": "lora"}
 _TEXT_ENCODER = {"trained": "text_encoder", "lora": "lora"}

@@ -13,9 +13,11 @@ it wrote into ``context.work`` stays for the next attempt.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from zoo.processes import Processes
 
 #: Role -> published folder.
 Inputs = Mapping[str, Path]
@@ -36,6 +38,8 @@ class Context:
     work : Path
         A folder of this stage and key alone, kept when the process is killed: checkpoints go
         here. It is removed once the stage has published.
+    processes : Processes
+        Those that run this stage together; only the first of them may write.
     """
 
     work: Path
@@ -44,6 +48,7 @@ class Context:
     weights_root: Path | None = None
     device: str = "cpu"
     threads: int | None = None
+    processes: Processes = field(default_factory=Processes)
 
 
 class Stage(Protocol):

@@ -21,6 +21,9 @@ from zoo.stages._selected import Selected
 
 Groups = dict[str, list[nn.Parameter]]
 
+#: What autocast computes in under each ``precision``.
+HALF = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 def class_names(inputs: Inputs) -> list[str]:
     """Return the names of the classes; the index is the label."""
@@ -43,11 +46,17 @@ def tokens_of_trials(inputs: Inputs, params: dict[str, Any], trials: Selected) -
 
 
 def build(
-    params: dict[str, Any], context: Context, *, n_tokens: int, embed_dim: int
+    params: dict[str, Any],
+    context: Context,
+    *,
+    n_tokens: int,
+    embed_dim: int,
+    precision: str = "fp32",
 ) -> tuple[Conditioner, Pipeline, Groups]:
     """Return conditioner, denoiser opened as the conditioner wants it, and what can be trained.
 
-    First weights are named by the seed. A group that both bring (adapters) is one group.
+    First weights are named by the seed. A group that both bring (adapters) is one group. Under
+    half precision the denoiser's frozen weights are held in it.
     """
     pipeline = PIPELINES.create(params["pipeline"]["name"], **params["pipeline"]["params"])
     pipeline.load(context.weights_root, device=context.device)
@@ -62,6 +71,9 @@ def build(
             **block["params"],
         )
         opened = pipeline.open(conditioner.opens, lora_rank=conditioner.lora_rank)
+    half = HALF[precision]
+    if half is not None:
+        pipeline.keep_frozen_in(half)
     conditioner.to(context.device)
     groups = {name: list(parameters) for name, parameters in opened.items()}
     for name, parameters in conditioner.parameter_groups().items():

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from zoo.checkpoints import load_checkpoint
 from zoo.contracts import Conditioner, Pipeline, PipelineInfo
-from zoo.seeds import torch_generator
+from zoo.processes import Processes
 from zoo.stages._context import Context, Inputs
 from zoo.stages._drawing import build, class_names, restore, save, tokens_of_trials
+from zoo.stages._draws import Draws
 from zoo.stages._selected import Selected
 from zoo.training import fit
 
@@ -37,6 +38,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         Receives conditioner.safetensors, denoiser.safetensors (what was opened; an adapter alone
         for LoRA), condition.json, log.csv, and snapshots/<step>/ with the two weight files.
     context : Context
+        With several processes each trains on its share of every batch; the first one publishes.
 
     Raises
     ------
@@ -46,15 +48,20 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     trials = Selected.read(inputs["select"])
     tokens_NLD = tokens_of_trials(inputs, params, trials)
     train_rows = trials.positions("train")
-    batches = _Batches.read(inputs, params, trials, tokens_NLD, train_rows, context.device)
+    batches = _Batches.read(inputs, params, trials, tokens_NLD, train_rows, context)
+    train = params["train"]
     conditioner, pipeline, groups = build(
-        params, context, n_tokens=tokens_NLD.shape[1], embed_dim=tokens_NLD.shape[2]
+        params,
+        context,
+        n_tokens=tokens_NLD.shape[1],
+        embed_dim=tokens_NLD.shape[2],
+        precision=train["precision"],
     )
     conditioner.set_token_statistics(batches.mean_LD, batches.std_LD)
     if "init" in inputs:
         restore(conditioner, pipeline, inputs["init"])
-
-    train = params["train"]
+    if train["checkpointing"]:
+        checkpoint_gradients(conditioner, pipeline)
     summary = fit(
         groups=groups,
         loss=_loss(conditioner, pipeline, batches, train, class_names(inputs)),
@@ -65,7 +72,10 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         checkpoint=context.work,
         description="train conditioner",
         log=out / "log.csv",
+        processes=context.processes,
     )
+    if not context.processes.first:
+        return
 
     save(conditioner.state_dict(), pipeline.trainable_state(), out)
     for step, file in summary["snapshots"].items():
@@ -100,7 +110,8 @@ class _Batches:
     latent_std_Ichw: Tensor
     mean_LD: Tensor
     std_LD: Tensor
-    seed: int
+    draws: Draws
+    processes: Processes
     device: str
 
     @classmethod
@@ -111,7 +122,7 @@ class _Batches:
         trials: Selected,
         tokens_NLD: Tensor,
         rows: np.ndarray,
-        device: str,
+        context: Context,
     ) -> _Batches:
         """Keep the rows given, which are the training trials: no other row gets in here."""
         assert (trials.split[rows] == "train").all()
@@ -129,37 +140,39 @@ class _Batches:
             latent_std_Ichw=latents["std"],
             mean_LD=tokens_NLD.mean(0),
             std_LD=tokens_NLD.std(0, unbiased=False),
-            seed=params["seed"],
-            device=device,
+            draws=Draws(params["seed"], trials.trial_id[rows]),
+            processes=context.processes,
+            device=context.device,
         )
 
     def draw(self, indices: np.ndarray, batch: int, train: dict[str, Any]) -> dict[str, Tensor]:
-        """Return tokens, latents, noise, timesteps and what is kept of a batch.
+        """Return tokens, latents, noise, timesteps and what is kept of our share of a batch.
 
-        All draws come from the seed and the batch's number: two conditioners (or a control) see
-        the same noise. Timesteps are stratified, one from each equal share of their range.
+        All draws are named by seed, trial and batch: two conditioners (or a control) see the same
+        noise, in however many processes. Timesteps are stratified, one from each equal share of
+        their range.
         """
-        generator = torch_generator(self.seed, "noise", batch)
-        at = torch.from_numpy(indices)
+        part = self.processes.share(len(indices))
+        at = torch.from_numpy(indices[part])
         image = self.image_N[at]
         mean, std = self.latent_mean_Ichw[image], self.latent_std_Ichw[image]
-        low, high = train["timesteps"]
-        size = len(at)
-        spread = torch.randn(mean.shape, generator=generator)
-        noise = torch.randn(mean.shape, generator=generator)
-        share = (torch.arange(size) + torch.rand(size, generator=generator)) / size
-        keep = torch.rand(size, generator=generator) >= train["cond_dropout"]
         tokens = self.tokens_NLD[at]
-        jitter = torch.randn(tokens.shape, generator=generator) * self.std_LD
-        drawn = {
-            "tokens": tokens + train["token_noise"] * jitter,
+        jittered = tuple(tokens.shape[1:]) if train["token_noise"] else None
+        drawn = self.draws.batch(
+            indices, batch, part, latent=tuple(mean.shape[1:]), tokens=jittered
+        )
+        if drawn.jitter_BLD is not None:
+            tokens = tokens + train["token_noise"] * drawn.jitter_BLD * self.std_LD
+        low, high = train["timesteps"]
+        given = {
+            "tokens": tokens,
             "label": self.label_N[at],
-            "latents": mean + std * spread,
-            "noise": noise,
-            "timesteps": (low + share * (high - low)).long().clamp(low, high - 1),
-            "keep": keep,
+            "latents": mean + std * drawn.spread_BChw,
+            "noise": drawn.noise_BChw,
+            "timesteps": (low + drawn.share_B * (high - low)).long().clamp(low, high - 1),
+            "keep": drawn.uniform_B >= train["cond_dropout"],
         }
-        return {name: value.to(self.device) for name, value in drawn.items()}
+        return {name: value.to(self.device) for name, value in given.items()}
 
 
 def _loss(
@@ -175,18 +188,20 @@ def _loss(
 
     def loss(indices: np.ndarray, batch: int) -> Tensor:
         drawn = batches.draw(indices, batch, train)
+        if not len(drawn["label"]):  # fewer trials than processes: nothing for us
+            return torch.zeros((), device=batches.device)
         given = conditioner(drawn["tokens"])
-        value = pipeline.denoising_loss(
-            given.where(drawn["keep"], conditioner.unconditional(len(indices))),
+        value_B = pipeline.denoising_loss(
+            given.where(drawn["keep"], conditioner.unconditional(len(drawn["label"]))),
             drawn["latents"],
             noise_BChw=drawn["noise"],
             timesteps_B=drawn["timesteps"],
             snr_gamma=train["snr_gamma"],
-        ).mean()
+        )
         if captions_KMw is not None:
-            wanted_BMw = captions_KMw[drawn["label"]]
-            value = value + align * (given.encoder_hidden_states - wanted_BMw).square().mean()
-        return value
+            off_BMw = given.encoder_hidden_states - captions_KMw[drawn["label"]]
+            value_B = value_B + align * off_BMw.square().mean((1, 2))
+        return value_B.sum() / len(indices)  # our part of the mean over the whole batch
 
     return loss
 
@@ -203,6 +218,14 @@ def _class_captions(info: PipelineInfo, names: list[str]) -> Tensor:
         return_tensors="pt",
     ).input_ids
     return info.text_encoder()(ids).last_hidden_state
+
+
+def checkpoint_gradients(conditioner: Conditioner, pipeline: Pipeline) -> None:
+    """Keep fewer activations of the denoiser, and of what the conditioner can checkpoint itself."""
+    pipeline.checkpoint_gradients()
+    own = getattr(conditioner, "checkpoint_gradients", None)
+    if own is not None:
+        own()
 
 
 class _Opened:

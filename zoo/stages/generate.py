@@ -18,10 +18,8 @@ from zoo.progress import bar
 from zoo.seeds import named_seed
 from zoo.stages._context import Context, Inputs
 from zoo.stages._controls import derangement
-from zoo.stages._drawing import build, restore, tokens_of_trials
+from zoo.stages._drawing import HALF, build, restore, tokens_of_trials
 from zoo.stages._selected import Selected
-
-HALF = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> None:
@@ -57,7 +55,11 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         source = test[derangement(trials.subject[test], params["seed"])]
 
     conditioner, pipeline, _ = build(
-        params, context, n_tokens=tokens_NLD.shape[1], embed_dim=tokens_NLD.shape[2]
+        params,
+        context,
+        n_tokens=tokens_NLD.shape[1],
+        embed_dim=tokens_NLD.shape[2],
+        precision=params["precision"],
     )
     snapshot = params["snapshot"]
     folder = inputs["condition"]
