@@ -330,10 +330,8 @@ def test_a_pickle_that_asks_for_more_is_refused_by_name(imagenet: Path, zipped: 
         _use_new_zipfile_serialization=zipped,
     )
     facts = checked(imagenet)
-    assert facts["problems"] == [
-        "eeg_14_70_std.pth asks for posix.system, which could run code, and was not loaded: it "
-        "takes tensors and plain containers only; fetch the file again from its authors"
-    ]
+    (problem,) = facts["problems"]
+    assert problem.startswith("eeg_14_70_std.pth asks for posix.system, which could run code")
 
 
 def test_imagenet40_pictures(imagenet: Path, tmp_path: Path) -> None:
@@ -342,8 +340,8 @@ def test_imagenet40_pictures(imagenet: Path, tmp_path: Path) -> None:
     for path in (imagenet / "images").rglob("*.JPEG"):
         path.rename(flat / path.name)
     assert (
-        f"6 of 6 pictures are missing in {imagenet}/images: n02389026_0, n02389026_1, n02389026_2, "
-        "n03888257_0, n03888257_1 ...; take them from ImageNet" in checked(imagenet)["problems"][0]
+        f"6 of 6 pictures are missing in {imagenet}/images: n02389026_0.JPEG"
+        in checked(imagenet)["problems"][0]
     )
     assert checked(imagenet, "--image-root", flat)["problems"] == []
 
@@ -357,13 +355,16 @@ def changed(**item: object) -> dict:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ([1], "eeg_14_70_std.pth has no list 'dataset'"),
-        ({"dataset": [], "labels": []}, "has no list 'images'"),
-        (segments(0), "eeg_14_70_std.pth holds no segment"),
-        ({**segments(), "dataset": [{}]}, "segment 0 lacks one of eeg, image, label, subject"),
-        (changed(label=7), "segment 3 names a label or image not listed"),
-        (changed(label="cat"), "segment 3 is no trial"),
-        (changed(eeg=torch.ones(440)), "segment 3 is no trial"),
+        ([1], "eeg_14_70_std.pth holds list; it should hold dataset, labels, images"),
+        (
+            {"dataset": [], "labels": []},
+            "holds dataset, labels; it should hold dataset, labels, im",
+        ),
+        (segments(0), "eeg_14_70_std.pth: 'dataset' should be a list of trials and is not, or is"),
+        ({**segments(), "dataset": [{}]}, "item 0 of 'dataset' has no 'eeg'"),
+        (changed(label=7), "'label' of item 3 is 7; the file lists 2"),
+        (changed(label="cat"), "'label' of an item is no whole number"),
+        (changed(eeg=torch.ones(440)), "'eeg' of item 3 has shape (440,)"),
         (changed(eeg=torch.full((128, 450), torch.nan)), "segment 3 holds samples that are not"),
         (segments(10), "the files do not hold the same number of segments: "),
     ],
@@ -376,11 +377,11 @@ def test_imagenet40_files_that_are_wrong(imagenet: Path, content: object, said: 
 def test_imagenet40_splits_that_are_wrong(imagenet: Path) -> None:
     split = imagenet / "block_splits_by_image_single.pth"
     torch.save({"splits": [{"train": [1]}]}, split)
-    assert "has no 'splits' with the lists train, val and test" in checked(imagenet)["problems"][0]
+    assert "is no split file: it should hold 'splits'" in checked(imagenet)["problems"][0]
     torch.save({"splits": [{"train": [0], "val": [1], "test": [12]}]}, split)
     assert "names segment 12, but there are 12" in checked(imagenet)["problems"][0]
     split.write_bytes(b"nothing")
-    assert "block_splits_by_image_single.pth is damaged or no" in checked(imagenet)["problems"][0]
+    assert "single.pth cannot be read as a PyTorch file" in checked(imagenet)["problems"][0]
 
 
 # ---- things_eeg2: presence

@@ -86,13 +86,13 @@ def load_release(file: Path) -> Release:
     for index, item in enumerate(items):
         _check_item(file, index, item)
     place = [_label_of(file, str(synset)) for synset in found["labels"]]
-    label, image = _column(items, "label"), _column(items, "image")
+    label, image = _column(file, items, "label"), _column(file, items, "image")
     _require_below(file, "label", label, len(place))
     _require_below(file, "image", image, len(images))
     return Release(
         file=file,
         label=np.array(place)[label],
-        subject=_column(items, "subject"),
+        subject=_column(file, items, "subject"),
         image=image,
         length=np.array([item["eeg"].shape[1] for item in items]),
         images=images,
@@ -173,8 +173,11 @@ def _check_item(file: Path, index: int, item: Any) -> None:
         )
 
 
-def _column(items: list[Any], key: str) -> np.ndarray:
-    return np.array([int(item[key]) for item in items], np.int64)
+def _column(file: Path, items: list[Any], key: str) -> np.ndarray:
+    try:
+        return np.array([int(item[key]) for item in items], np.int64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{file.name}: {key!r} of an item is no whole number ({error})") from error
 
 
 def _label_of(file: Path, synset: str) -> int:
