@@ -111,7 +111,7 @@ class _Builder:
 
     @_once
     def prepare(self, cell: Cell) -> str:
-        params = {
+        params: dict[str, Any] = {
             "dataset": cell.dataset.name,
             "params": _dataset(cell, signal_params),
             "fingerprint": self.sources.dataset(cell),
