@@ -358,7 +358,7 @@ def changed(**item: object) -> dict:
         ([1], "eeg_14_70_std.pth holds list; it should hold dataset, labels, images"),
         (
             {"dataset": [], "labels": []},
-            "holds dataset, labels; it should hold dataset, labels, im",
+            "holds dataset, labels; it should hold dataset, labels",
         ),
         (segments(0), "eeg_14_70_std.pth: 'dataset' should be a list of trials and is not, or is"),
         ({**segments(), "dataset": [{}]}, "item 0 of 'dataset' has no 'eeg'"),

@@ -199,6 +199,10 @@ def test_pocket_ships_whatever_root_is_named(weights):
 def test_named_weights_say_what_to_download(name):
     named = _weights.NAMED[name]
     assert re.fullmatch(r"[0-9a-f]{40}", named.revision), "pinned to a commit"
+    row = f"| `{name}` | `{named.repository}` | `{named.revision}` | {named.width} |"
+    page = (Path(__file__).parent.parent / "docs/weights.md").read_text("utf-8")
+    assert row in page, "docs/weights.md lists the same"
+    assert named.licence in page
     (problem,) = _weights.missing(name, None)
     assert f"hf download {named.repository} " in problem
     assert f" --revision {named.revision} --local-dir DIR/{name} (licence: " in problem

@@ -102,11 +102,11 @@ def write_tiny_stable_diffusion(
 
 
 @cache
-def shared_tiny_stable_diffusion() -> Path:
+def shared_tiny_stable_diffusion(seed: int = 0) -> Path:
     """Return one such folder for the whole process; it goes when the process ends."""
     folder = Path(tempfile.mkdtemp(prefix="tiny-stable-diffusion-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return write_tiny_stable_diffusion(folder)
+    return write_tiny_stable_diffusion(folder, seed=seed)
 
 
 def _tokenizer(n_tokens: int) -> Any:
