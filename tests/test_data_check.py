@@ -20,6 +20,7 @@ from PIL import Image
 import cli
 from zoo.data_check import FORMATS, check_data
 from zoo.registries import DATASETS
+from zoo.simulate import things_eeg2
 
 
 def zoo(*args: object) -> Result:
@@ -384,30 +385,28 @@ def test_imagenet40_splits_that_are_wrong(imagenet: Path) -> None:
     assert "single.pth cannot be read as a PyTorch file" in checked(imagenet)["problems"][0]
 
 
-# ---- things_eeg2: presence
+# ---- things_eeg2
 
 
 def test_things(tmp_path: Path) -> None:
     root = tmp_path / "data"
-    for subject in ("sub-01", "sub-02"):
-        (root / subject).mkdir(parents=True)
-        content = np.array({"preprocessed_eeg_data": np.zeros((2, 4))}, object)
-        for part in ("training", "test"):
-            np.save(root / subject / f"preprocessed_eeg_{part}.npy", content, allow_pickle=True)
-    for name in ("training_images", "test_images"):
-        (root / name).mkdir()
+    things_eeg2.write(root, things_eeg2.Size(2, 6, 3, 3, 2, 4, posterior=True))
     facts = checked(root)
     assert facts["format"] == "things_eeg2"
     assert [one["subject"] for one in facts["subjects"]] == ["01", "02"]
-    assert facts["files"][0]["what"] == "a pickled dictionary"
+    first = facts["subjects"][0]
+    assert (first["recordings"], first["channels"]) == (2, [17])
+    assert "each 2 times; 17 channels" in facts["files"][0]["what"]
     assert facts["problems"] == []
     (root / "sub-02/preprocessed_eeg_test.npy").unlink()
     (root / "sub-01/preprocessed_eeg_test.npy").write_bytes(b"nothing")
-    (root / "test_images").rmdir()
+    next((root / "training_images").rglob("*.jpg")).unlink()
+    (root / "test_images").rename(tmp_path / "kept")
     problems = checked(root)["problems"]
-    assert problems[0].startswith("sub-01/preprocessed_eeg_test.npy is no .npy file")
-    assert problems[1] == "sub-02/preprocessed_eeg_test.npy is missing"
-    assert problems[2].startswith("the folder of pictures test_images is not in")
+    assert problems[0].startswith("there is no test_images in")
+    assert "conditions, but there are" in problems[1]
+    assert "preprocessed_eeg_test.npy cannot be read as pickled arrays" in problems[2]
+    assert problems[-1] == "sub-02/preprocessed_eeg_test.npy is missing"
 
 
 # ---- from Python

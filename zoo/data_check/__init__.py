@@ -42,7 +42,7 @@ FORMATS = (
     ),
     Format(
         "things_eeg2",
-        ("sub-*/preprocessed_eeg_*.npy",),
+        ("sub-*/preprocessed_eeg_*.npy", "*/sub-*/preprocessed_eeg_*.npy"),
         "those of things_eeg2 (sub-01/preprocessed_eeg_training.npy ...)",
         "zoo.data_check.things_files:survey",
     ),

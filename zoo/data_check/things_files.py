@@ -1,54 +1,69 @@
-"""Looking through the files of THINGS-EEG2: which are there, not what is in them."""
+"""Looking through the files of THINGS-EEG2: subjects, repetitions, channels, pictures by concept."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from zoo.contracts import DataError
 from zoo.data_check.report import RECORDING, Report
-
-FILES = ("preprocessed_eeg_training.npy", "preprocessed_eeg_test.npy")
-PICTURES = ("training_images", "test_images")
+from zoo.datasets._things_files import (
+    FILES,
+    concept_name,
+    picture_folder,
+    pictures,
+    read_recording,
+    subject_folders,
+)
 
 
 def survey(root: Path, image_root: Path | None, report: Report) -> None:
-    """Fill the report from file names and the files' first bytes; nothing is unpickled."""
-    for folder in sorted(path for path in root.glob("sub-*") if path.is_dir()):
-        subject = report.subject(folder.name.removeprefix("sub-"))
-        for name in FILES:
-            path = folder / name
+    """Fill the report; arrays are described, not read, and nothing is unpickled."""
+    shown: dict[str, list[tuple[str, str]]] = {}
+    for partition in FILES:
+        try:
+            shown[partition] = pictures(picture_folder(root, image_root, partition))
+        except DataError as error:
+            report.problem(error)
+    for name, folder in subject_folders(root).items():
+        for partition, file in FILES.items():
+            shown_name = f"{folder.name}/{file}"
+            if not (folder / file).is_file():
+                report.file(shown_name, RECORDING, "absent", "")
+                report.problem(f"{shown_name} is missing")
+                continue
             try:
-                state = "loads" if path.is_file() else "absent"
-                what = _header(path) if state == "loads" else ""
+                what = _recording(folder, name, partition, shown.get(partition), report)
             except DataError as error:
-                state, what = "fails", ""
+                report.file(shown_name, RECORDING, "fails", "")
                 report.problem(error)
-            report.file(f"{folder.name}/{name}", RECORDING, state, what)
-            subject.recordings += state == "loads"
-            if state == "absent":
-                report.problem(f"{folder.name}/{name} is missing")
-    report.notes.append("trials, classes and channels are not counted: files were not opened whole")
-    places = [image_root] if image_root else [root, root / "images"]
-    for name in PICTURES:
-        if not any((place / name).is_dir() for place in places):
+            else:
+                report.file(shown_name, RECORDING, "loads", what)
+
+
+def _recording(
+    folder: Path,
+    name: str,
+    partition: str,
+    shown: list[tuple[str, str]] | None,
+    report: Report,
+) -> str:
+    """Return a sentence about one file, after noting what is in it."""
+    recording = read_recording(folder, partition)
+    n_conditions, n_repetitions, n_chans, n_times = recording.eeg.shape
+    subject = report.subject(name)
+    subject.recordings += 1
+    subject.trials += n_conditions
+    subject.channels.add(n_chans)
+    subject.sfreq.add(recording.sfreq)
+    if shown is not None:
+        subject.classes |= {concept_name(concept) for concept, _ in shown}
+        subject.pictures |= {f"{partition}/{concept}/{file}" for concept, file in shown}
+        if len(shown) != n_conditions:
             report.problem(
-                f"the folder of pictures {name} is not in {places[0]}; name the folder that holds "
-                "it with --image-root"
+                f"{folder.name}/{FILES[partition]} has {n_conditions} conditions, but there are "
+                f"{len(shown)} pictures of {partition}; they are paired by their order"
             )
-
-
-def _header(path: Path) -> str:
-    """Return what the header of an ``.npy`` file says."""
-    try:
-        with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            read = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, _, dtype = read(file)
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path.parent.name}/{path.name} is no .npy file ({error})") from error
-    return "a pickled dictionary" if dtype.hasobject else f"an array {shape}"
+    return (
+        f"{n_conditions} pictures, each {n_repetitions} times; {n_chans} channels, {n_times} "
+        f"samples at {recording.sfreq:g} Hz"
+    )
