@@ -1,4 +1,4 @@
-"""Looking through the files of THINGS-EEG2: subjects, repetitions, channels, pictures by concept."""
+"""Looking through THINGS-EEG2: subjects, repetitions, channels, pictures by concept."""
 
 from __future__ import annotations
 
