@@ -6,6 +6,7 @@ import atexit
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from own_folders import write_epochs, write_folder
 from registry import component
 from zoo.checks import all_kinds, check_dataset, promises
 from zoo.checks import dataset as battery
+from zoo.checks._case import Case
 from zoo.datasets.pocket import Pocket
 from zoo.registries import DATASETS
 from zoo.simulate import things_eeg2
@@ -90,3 +92,20 @@ def test_the_battery_finds_what_is_wrong() -> None:
     assert broken == [
         "mark_is_whole", "trials_are_whole", "pictures_may_lie_elsewhere", "split_ignores_order",
     ]  # fmt: skip
+
+
+def test_the_battery_finds_notes_that_tell_of_what_is_selected() -> None:
+    for name in ("split", "limit", "normalise", "shuffle_labels"):
+
+        class Talkative(Pocket):
+            __doc__ = Pocket.__doc__
+            told = name
+
+            def load(self, *roots: Path | None):
+                trials = super().load(*roots)
+                note = f"{self.told} is {getattr(self, self.told)}"
+                return replace(trials, notes=(*trials.notes, note))
+
+        case = Case.of("dataset", Talkative, DATASETS.spec("pocket").meta["tiny"])
+        with pytest.raises(AssertionError, match="notes must not depend on them"):
+            battery.notes_are_of_the_recordings(case)

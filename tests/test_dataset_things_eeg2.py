@@ -96,6 +96,13 @@ def test_trials_are_means_of_their_repetitions(made: Path):
     assert any("simulated" in note for note in trials.notes)
 
 
+@pytest.mark.parametrize("split", ["images", "all", {"by": "subject", "test": ["1"]}])
+def test_notes_do_not_tell_of_a_split_that_is_made_later(made: Path, split: Any):
+    notes = ThingsEEG2(subjects=[1], split=split).load(made).notes
+    assert notes == ThingsEEG2(subjects=[1]).load(made).notes
+    assert not any("validation" in note for note in notes)
+
+
 def test_repetitions_can_be_trials_of_their_own(made: Path):
     trials = ThingsEEG2(repetitions="all", subjects=[1]).load(made)
     assert trials.eeg.shape == (18 * 2 + 3 * 4, 17, 250)

@@ -17,6 +17,13 @@ from zoo.checks._case import Case
 from zoo.contracts import TRIAL_COLUMNS, Dataset, Trials
 
 PARTS = ("train", "val", "test", "")
+#: Parameters that choose or scale trials, and values of theirs: trials are prepared without them.
+SELECTING: dict[str, Any] = {
+    "split": {"by": "subject", "test": ["1"], "val": []},
+    "limit": 2,
+    "normalise": "trial",
+    "shuffle_labels": True,
+}
 
 
 def build(case: Case) -> Dataset:
@@ -77,6 +84,16 @@ def loading_repeats(case: Case) -> None:
     assert np.array_equal(one.eeg, other.eeg)
     assert one.table.equals(other.table)
     assert build(case).fingerprint(case.root) == build(case).fingerprint(case.root)
+
+
+def notes_are_of_the_recordings(case: Case) -> None:
+    """What ``notes`` say holds whatever ``split``, ``limit``, ``normalise``, ``shuffle_labels``."""
+    takes = inspect.signature(case.cls).parameters
+    selecting = {name: value for name, value in SELECTING.items() if name in takes}
+    notes = case.cls(**{**case.params, **selecting}).load(case.root).notes
+    assert notes == load(case).notes, (
+        f"trials are prepared without {', '.join(selecting)}, so notes must not depend on them"
+    )
 
 
 def pictures_may_lie_elsewhere(case: Case) -> None:
@@ -140,6 +157,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     trials_are_whole,
     signal_is_true,
     loading_repeats,
+    notes_are_of_the_recordings,
     pictures_may_lie_elsewhere,
     split_divides_trials,
     split_ignores_order,

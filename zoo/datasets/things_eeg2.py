@@ -297,14 +297,8 @@ class ThingsEEG2:
             how = (
                 f"single repetitions, {train} of each training picture and {test} of each test one"
             )
-        val = {
-            "concepts": "validation on training concepts held out by a named seed",
-            "images": "validation on training images held out by a named seed, as NICE does; their "
-            "concepts are trained",
-            "all": "no validation trials: the last epoch is taken",
-        }.get(str(self.split), "subjects of the test are not trained on")
         recordings = next(iter(subject_folders(root).values())).parent
-        return (how, val, *simulated_note(recordings))
+        return (how, *simulated_note(recordings))
 
 
 def _refuse(name: str, value: Any, takes: str) -> None:
