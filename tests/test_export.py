@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -316,14 +317,14 @@ def test_arrays_that_do_not_fit(eeg: np.ndarray, message: str) -> None:
         trials_of(eeg, SIGNAL)
 
 
-def epochs(ch_names: list[str], sfreq: float = 100.0, n_times: int = 4):
+def epochs(ch_names: list[str], sfreq: float = 100.0, n_times: int = 4, tmin: float = 0.0):
     import mne
     import pandas as pd
 
     info = mne.create_info(ch_names, sfreq, "eeg")
     data = np.arange(3 * len(ch_names) * n_times, dtype=float).reshape(3, len(ch_names), n_times)
     metadata = pd.DataFrame({"trial_id": ["x", "y", "z"]})
-    return mne.EpochsArray(data * 1e-6, info, metadata=metadata, verbose="error")
+    return mne.EpochsArray(data * 1e-6, info, tmin=tmin, metadata=metadata, verbose="error")
 
 
 def test_epochs_are_taken_by_channel_name_and_in_microvolts() -> None:
@@ -343,6 +344,27 @@ def test_epochs_are_taken_by_channel_name_and_in_microvolts() -> None:
         trials_of(epochs(["Cz", "Oz"], sfreq=200.0), SIGNAL)
     with pytest.raises(DataError, match="got 2 x 6; cut out the same window"):
         trials_of(epochs(["Cz", "Oz"], n_times=6), SIGNAL)
+
+
+def test_epochs_in_volts_are_refused_where_training_was_in_another_unit() -> None:
+    z_scored = replace(SIGNAL, scale="z-score")
+    with pytest.raises(
+        DataError, match="in the unit 'z-score', epochs are in volts; give an array scaled as"
+    ):
+        trials_of(epochs(["Cz", "Oz"]), z_scored)
+    eeg, _ = trials_of(np.ones((3, 2, 4)), z_scored)
+    assert (eeg == 1).all()
+
+
+def test_epochs_have_to_begin_where_the_window_of_training_does() -> None:
+    for tmin, start in ((0.02, 0.02), (0.02, 0.025), (-0.1, None)):  # 10 ms a sample
+        eeg, _ = trials_of(epochs(["Cz", "Oz"], tmin=tmin), SIGNAL, start=start)
+        assert eeg.shape == (3, 2, 4)
+    for tmin in (0.0, 0.01, 0.03):
+        with pytest.raises(
+            DataError, match=r"begin .* s from onset, .* at 0.02 s; .*epochs.crop\(0.02, 0.06, inc"
+        ):
+            trials_of(epochs(["Cz", "Oz"], tmin=tmin), SIGNAL, start=0.02)
 
 
 # ---- folders that cannot be used
@@ -451,9 +473,16 @@ def test_epochs_of_the_test_trials_give_the_pictures_of_the_run(
     encoder = zoo.load_encoder(result.folder / "pipeline" / cell / "encoder")
     info = mne.create_info(list(encoder.signal.ch_names), encoder.signal.sfreq, "eeg")
     metadata = pd.DataFrame({"trial_id": ids})
-    saved = mne.EpochsArray(eeg * 1e-6, info, metadata=metadata, verbose="error")
+    saved = mne.EpochsArray(eeg * 1e-6, info, tmin=0.02, metadata=metadata, verbose="error")
     saved.save(tmp_path / "test-epo.fif", fmt="double", verbose="error")
+    late = saved.copy().shift_time(0.5)
+    late.save(tmp_path / "late-epo.fif", fmt="double", verbose="error")
     out = tmp_path / "drawn"
+    code, said = generate(
+        "--run", result.folder, "--cell", cell, "--weights-root", weights, "--threads", 1,
+        "--eeg", tmp_path / "late-epo.fif", "--out", out,
+    )  # fmt: skip
+    assert (code, "the epochs begin 0.52 s from onset" in said) == (2, True), said
     code, said = generate(
         "--run", result.folder, "--cell", cell, "--weights-root", weights, "--threads", 1,
         "--eeg", tmp_path / "test-epo.fif", "--out", out,

@@ -59,7 +59,7 @@ def generate(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out {out} is in use; name a new or empty folder")
     pipeline = EEGToImagePipeline.from_pretrained(folder, weights_root=weights_root).to(device)
-    eeg_NCT, ids = trials_of(given, pipeline.encoder.signal)
+    eeg_NCT, ids = trials_of(given, pipeline.encoder.signal, start=pipeline.encoder.start)
     ids = ids or [str(i) for i in range(len(eeg_NCT))]
     names = [re.sub(r"[^\w.-]+", "_", name) for name in ids]
     if len(set(names)) < len(names):

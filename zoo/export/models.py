@@ -89,12 +89,16 @@ class EEGEncoder(_Component):
         Of each channel over the training trials, for "channel".
     trained_subjects : list of int
         Any other counts as unseen.
+    window : [start, stop], optional
+        Of the trials, in seconds from onset, where the data set was given one.
 
     Attributes
     ----------
     component : module
         The encoder itself, ``(eeg_BCT, subject_B) -> tokens_BLD`` on normalised EEG.
     signal : SignalInfo
+    start : float or None
+        Where the window begins.
     """
 
     @register_to_config
@@ -107,8 +111,10 @@ class EEGEncoder(_Component):
         mean: list[float],
         std: list[float],
         trained_subjects: list[int],
+        window: list[float] | None = None,
     ):
         super().__init__()
+        self.start = None if window is None else float(window[0])
         self.signal = SignalInfo.from_json(dict(signal))
         self.component = build_encoder({"name": name, "params": params}, self.signal, seed=0)
 

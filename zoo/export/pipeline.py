@@ -177,7 +177,7 @@ class EEGToImagePipeline(DiffusionPipeline):
 
         They are what a stock ``StableDiffusionPipeline`` takes under these names.
         """
-        eeg_NCT, _ = trials_of(eeg, self.encoder.signal, sfreq)
+        eeg_NCT, _ = trials_of(eeg, self.encoder.signal, sfreq, self.encoder.start)
         tokens_NLD = self.encoder(eeg_NCT, _subjects(subject, len(eeg_NCT)))
         with self._precision():
             given = self.conditioner(tokens_NLD).encoder_hidden_states
@@ -250,7 +250,7 @@ class EEGToImagePipeline(DiffusionPipeline):
                 "num_inference_steps, images_per_trial, batch_size and guidance_scale must be at "
                 f"least 1 (guidance 1 is none), got {steps}, {k}, {size} and {scale}"
             )
-        eeg_NCT, own_ids = trials_of(eeg, self.encoder.signal, sfreq)
+        eeg_NCT, own_ids = trials_of(eeg, self.encoder.signal, sfreq, self.encoder.start)
         n = len(eeg_NCT)
         if generator is None and seeds is None:
             ids = _ids(own_ids if trial_ids is None else trial_ids, n)

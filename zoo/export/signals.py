@@ -11,7 +11,7 @@ from zoo.contracts import DataError, SignalInfo
 
 
 def trials_of(
-    eeg: Any, signal: SignalInfo, sfreq: float | None = None
+    eeg: Any, signal: SignalInfo, sfreq: float | None = None, start: float | None = None
 ) -> tuple[np.ndarray, list[str] | None]:
     """Return EEG (N, C, T) float32 in the unit of `signal`, and the trials' ids where it has them.
 
@@ -24,15 +24,18 @@ def trials_of(
     signal : SignalInfo
     sfreq : float, optional
         Of an array, to be checked.
+    start : float, optional
+        Where the window of training begins, in seconds from onset; epochs have to begin there.
 
     Raises
     ------
     DataError
-        Channels, sampling rate or samples are others than in training, or values are no numbers.
+        Channels, sampling rate, window or unit are others than in training, or values are no
+        numbers.
     """
     ids = None
     if hasattr(eeg, "get_data") and hasattr(eeg, "ch_names"):
-        eeg, ids, sfreq = _of_epochs(eeg, signal)
+        eeg, ids, sfreq = _of_epochs(eeg, signal, start)
     eeg_NCT = np.asarray(eeg)
     _require_rate(sfreq, signal)
     _require_shape(eeg_NCT, signal)
@@ -73,7 +76,14 @@ def read_eeg(file: Path) -> Any:
         raise DataError(f"{file}: MNE cannot read epochs from it ({error})") from error
 
 
-def _of_epochs(epochs: Any, signal: SignalInfo) -> tuple[np.ndarray, list[str] | None, float]:
+def _of_epochs(
+    epochs: Any, signal: SignalInfo, start: float | None
+) -> tuple[np.ndarray, list[str] | None, float]:
+    if signal.scale != "microvolt":
+        raise DataError(
+            f"the encoder was trained on EEG in the unit {signal.scale!r}, epochs are in volts; "
+            "give an array scaled as the data set's instead"
+        )
     absent = [name for name in signal.ch_names if name not in epochs.ch_names]
     if absent:
         raise DataError(
@@ -82,11 +92,10 @@ def _of_epochs(epochs: Any, signal: SignalInfo) -> tuple[np.ndarray, list[str] |
             "them with epochs.rename_channels, or record them"
         )
     _require_rate(float(epochs.info["sfreq"]), signal)
+    _require_start(float(epochs.tmin), start, signal)
     kept = epochs.copy().load_data()  # load_data leaves out the epochs marked as bad
     order = [kept.ch_names.index(name) for name in signal.ch_names]
-    eeg_NCT = kept.get_data(copy=False)[:, order]
-    if signal.scale == "microvolt":
-        eeg_NCT = eeg_NCT * 1e6
+    eeg_NCT = kept.get_data(copy=False)[:, order] * 1e6
     ids = None
     if kept.metadata is not None and "trial_id" in kept.metadata:
         ids = [str(name) for name in kept.metadata["trial_id"]]
@@ -99,6 +108,18 @@ def _require_rate(sfreq: float | None, signal: SignalInfo) -> None:
             f"the EEG has {sfreq:g} samples per second, the encoder was trained on "
             f"{signal.sfreq:g}; resample it first: epochs.resample({signal.sfreq:g})"
         )
+
+
+def _require_start(tmin: float, start: float | None, signal: SignalInfo) -> None:
+    """Raise unless epochs begin where the window of training does, to half a sample."""
+    if start is None or abs(tmin - start) * signal.sfreq < 0.5 + 1e-3:  # a half is rounded
+        return
+    stop = start + signal.n_times / signal.sfreq
+    raise DataError(
+        f"the epochs begin {tmin:g} s from onset, the encoder was trained on a window that begins "
+        f"at {start:g} s; cut out the same window: epochs.crop({start:g}, {stop:g}, "
+        "include_tmax=False)"
+    )
 
 
 def _require_shape(eeg_NCT: np.ndarray, signal: SignalInfo) -> None:

@@ -57,7 +57,11 @@ def write_pipeline(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> 
     kept = ("name", "params", "signal", "normalise", "mean", "std", "trained_subjects")
     _write_json(
         folder / "encoder" / "config.json",
-        {"_class_name": "EEGEncoder", **{key: encoder[key] for key in kept}},
+        {
+            "_class_name": "EEGEncoder",
+            **{key: encoder[key] for key in kept},
+            "window": cell.cell.dataset.params.get("window"),
+        },
     )
     _link(encode / "encoder.safetensors", folder / "encoder" / MODEL)
     _write_json(folder / "conditioner" / "config.json", _conditioner(trained, configs))
