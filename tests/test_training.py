@@ -15,6 +15,7 @@ from torch import nn
 
 from registry import UserError
 from zoo.optimisation import Batches, adamw, lr_factor
+from zoo.processes import Processes
 from zoo.training import TrainingDiverged, fit
 
 TRAIN = {
@@ -54,7 +55,7 @@ class Problem:
             "log": folder / "log.csv",
         }
         settings = {k: changes.pop(k) for k in list(changes) if k in TRAIN}
-        return fit(**arguments, train={**TRAIN, **settings}, **changes)
+        return fit(**{**arguments, **changes}, train={**TRAIN, **settings})
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
@@ -102,6 +103,27 @@ def test_trains_and_logs(tmp_path):
     assert (summary["steps"], summary["epochs"], summary["selected"]) == (80, 20, "last")
     assert not problem.model.training
     assert sum(len(i) for i in problem.seen) == 20 * 33
+
+
+class SecondOfTwo(Processes):
+    """The second of two processes; what the first one gives to every sum is zero."""
+
+    def sum(self, tensors) -> None:
+        assert self.count == 2
+
+
+def test_half_precision_where_a_process_has_no_share_of_the_batch(tmp_path):
+    problem = Problem()
+    before = [p.detach().clone() for p in problem.model.parameters()]
+    summary = problem.fit(
+        tmp_path,
+        loss=lambda indices, batch: torch.zeros(()),
+        precision="fp16",
+        weight_decay=0.0,
+        processes=SecondOfTwo(1, 2),
+    )
+    assert summary["steps"] == 12
+    assert all(torch.equal(*pair) for pair in zip(before, problem.model.parameters(), strict=True))
 
 
 def test_accumulating_equals_a_larger_batch(tmp_path):

@@ -228,8 +228,9 @@ class _Training:
             torch.manual_seed(named_seed(self.seed, "step", batch))
             with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
                 value = loss(self.batches[batch], batch) / self.accumulate
+            scaled = self.scaler.scale(value)  # always: its first call sets up the scale
             if value.requires_grad:  # not where this process has no share of the batch
-                self.scaler.scale(value).backward()
+                scaled.backward()
             total += value.detach()
         self.processes.sum([total, *self.gradients()])
         self.log.add_loss(total)
