@@ -65,7 +65,7 @@ def run_shared(
                         "image_root": _text(context.image_root),
                         "weights_root": _text(context.weights_root),
                         "device": context.device,
-                        "threads": context.threads or max(1, (os.cpu_count() or 1) // processes),
+                        "threads": _share_of_threads(context.threads, processes),
                     },
                     "plugins": PLUGINS,
                 }
@@ -98,17 +98,28 @@ def _start(job: Path, rank: int, count: int, port: int) -> subprocess.Popen[byte
         "LOCAL_WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
-        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+        "PYTHONPATH": os.pathsep.join(_search_path()),
     }
     if sys.platform == "linux":  # a host whose name has no address is no reason to fail
         environment.setdefault("GLOO_SOCKET_IFNAME", "lo")
     return subprocess.Popen(
-        [sys.executable, "-m", WORKER, str(job)],
+        [sys.executable, "-P", "-m", WORKER, str(job)],  # without the current folder in front
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=None if rank == 0 else subprocess.DEVNULL,  # the first one shows progress
         env=environment,
     )
+
+
+def _search_path() -> list[str]:
+    """Return where we import from; the current folder only where this package lies in it."""
+    root = Path(__file__).resolve().parents[2]
+    found = [path or str(root) for path in sys.path if path or Path.cwd() == root]
+    return found if str(root) in found else [*found, str(root)]
+
+
+def _share_of_threads(threads: int | None, processes: int) -> int:
+    return max(1, (threads or os.cpu_count() or 1) // processes)
 
 
 def _wait(started: list[subprocess.Popen[bytes]]) -> int | None:
