@@ -137,6 +137,10 @@ def test_a_download_that_broke_off_is_named(root: Path) -> None:
             "'eeg' of item 3 has shape (64, 500); it should be (128, samples)",
         ),
         (lambda c: c["labels"].__setitem__(0, "n00000001"), "label 'n00000001' is none of the 40"),
+        (
+            lambda c: c["images"].__setitem__(0, "../../x"),
+            "lists a picture '../../x'; its pictures",
+        ),
         (lambda c: c["dataset"][2].update(label=40), "'label' of item 2 is 40; the file lists 40"),
         (lambda c: c["dataset"][2].update(subject=7), "a trial is of subject 7; there are 1 to 6"),
     ],

@@ -314,6 +314,7 @@ def test_tables_that_say_too_little(root):
         ({"subject": "Anna K"}, "line 2: subject is 'Anna K'; it takes letters, digits"),
         ({"image": "../cat.png"}, "line 2: image is '../cat.png'; name it from inside the folder"),
         ({"image": "/cat.png"}, "line 2: image is '/cat.png'; name it from inside the folder"),
+        ({"image": "", "label": "../cat"}, "line 2 names no image, and its label '../cat' is no"),
         ({"recording": "../a.fif"}, "line 2: recording is '../a.fif'; it must lie inside"),
     ],
 )

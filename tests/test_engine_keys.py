@@ -274,3 +274,18 @@ def test_pictures_elsewhere_move_the_trials_that_are_paired_with_them(tmp_path: 
     (pictures / "a.png").write_bytes(b"a")
     after = planned(cell, Roots(data=tmp_path, images=pictures))
     assert stage_keys(before)["prepare rooted_data"] != stage_keys(after)["prepare rooted_data"]
+
+
+def test_a_data_set_may_know_its_own_pictures_among_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "eeg.txt").write_text("1 2 3")
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    cell = with_(CELL, "dataset", name="rooted_data")
+    roots = Roots(data=tmp_path, images=pictures)
+    own = DATASETS.get("rooted_data")
+    monkeypatch.setattr(own, "pictures_fingerprint", lambda self, root: "mine", raising=False)
+    before = list(planned(cell, roots).nodes)
+    (pictures / "of-somebody-else.png").write_bytes(b"a")
+    assert list(planned(cell, roots).nodes) == before

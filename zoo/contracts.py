@@ -402,7 +402,11 @@ class Pipeline(Protocol):
 
 
 class Dataset(Protocol):
-    """EEG trials with their images. Parameters in the constructor, the root in the methods."""
+    """EEG trials with their images. Parameters in the constructor, the root in the methods.
+
+    One that uses few of the pictures in a large ``--image-root`` may have a method
+    ``pictures_fingerprint(image_root)``, a hash of those; else names, sizes and times of all count.
+    """
 
     def fingerprint(self, root: Path | None) -> str:
         """Return a string that changes when the source files change (cheap)."""

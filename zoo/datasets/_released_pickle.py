@@ -79,6 +79,12 @@ def load_release(file: Path) -> Release:
         there = ", ".join(map(str, found)) if isinstance(found, Mapping) else type(found).__name__
         raise DataError(f"{file.name} holds {there[:200]}; it should hold {', '.join(keys)}")
     items, images = found["dataset"], [str(name) for name in found["images"]]
+    strange = [name for name in images if not re.fullmatch(r"n\d{8}_\d+", name)]
+    if strange:
+        raise DataError(
+            f"{file.name} lists a picture {strange[0]!r}; its pictures have ImageNet's names, "
+            "such as n02951358_31190"
+        )
     if not isinstance(items, list) or not items:
         raise DataError(
             f"{file.name}: 'dataset' should be a list of trials and is not, or is empty"

@@ -64,7 +64,12 @@ def checked_rows(table: pd.DataFrame, at: Callable[[int], str]) -> pd.DataFrame:
     for i in np.flatnonzero(~np.isfinite(onset)):
         raise DataError(f"{at(i)}: onset is {rows.onset.iloc[i]!r}, no number of seconds")
     rows["image"] = rows.image.str.removeprefix("images/")
-    for i, image in enumerate(rows.image):
+    for i, (image, label) in enumerate(zip(rows.image, rows.label, strict=True)):
+        if not image and leads_out(label):  # a picture is drawn from the folder of that name
+            raise DataError(
+                f"{at(i)} names no image, and its label {label!r} is no folder of pictures; name "
+                "the image"
+            )
         if leads_out(image):
             raise DataError(
                 f"{at(i)}: image is {image!r}; name it from inside the folder of pictures"

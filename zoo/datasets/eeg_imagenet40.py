@@ -161,6 +161,10 @@ class EegImagenet40:
             class_names=NAMES,
         )
 
+    def pictures_fingerprint(self, image_root: Path) -> str:
+        """Return a hash of its own pictures in a folder that may hold all of ImageNet."""
+        return pictures_fingerprint(SYNSETS, image_root)
+
     def load(self, root: Path | None, image_root: Path | None = None) -> Trials:
         """Read the file of the band, cut every trial; peak memory is about the file's size.
 

@@ -117,12 +117,18 @@ class Sources:
 
         return self._folder(SHIPPED, _content)
 
-    def images(self) -> str | None:
+    def images(self, cell: Cell) -> str | None:
         """Return a hash of the files in ``--image-root``; None where pictures are with the data.
 
         By name, size and time of change: the folder may hold a million pictures.
         """
-        return None if self.roots.images is None else self._folder(self.roots.images, _listing)
+        root = self.roots.images
+        if root is None:
+            return None
+        dataset = DATASETS.create(cell.dataset.name, **cell.dataset.params)
+        if hasattr(dataset, "pictures_fingerprint"):  # it knows which of a million are its own
+            return str(dataset.pictures_fingerprint(root))
+        return self._folder(root, _listing)
 
     def _folder(self, root: Path, of_file: Callable[[Path], str]) -> str:
         if root not in self._folders:

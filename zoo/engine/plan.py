@@ -123,7 +123,7 @@ class _Builder:
             "fingerprint": self.sources.dataset(cell),
         }
         if _spec_of_dataset(cell).meta.get("needs_root"):  # its trials are paired with pictures
-            params["images"] = self.sources.images()
+            params["images"] = self.sources.images(cell)
         return self.add("prepare", cell.dataset.name, params, {}, [_spec_of_dataset(cell)])
 
     @_once
@@ -164,7 +164,7 @@ class _Builder:
             "pipeline": cell.pipeline.name,
             "params": typed(components[1], cell.pipeline.params),
             "weights": self.sources.weights(cell),
-            "images": self.sources.images(),
+            "images": self.sources.images(cell),
         }
         inputs = {"prepare": self.prepare(cell)}
         if cell.dataset.params.get("limit") is not None:  # a dry run: a few of the pictures
@@ -180,9 +180,11 @@ class _Builder:
             "dataset": cell.dataset.name,
             "dataset_params": _dataset(cell, picture_params),
             "weights": self.sources.tower(cell),
-            "images": self.sources.images(),
+            "images": self.sources.images(cell),
         }
         inputs = {"prepare": self.prepare(cell)}
+        if cell.dataset.params.get("limit") is not None:  # a dry run: a few of the pictures
+            inputs["select"] = self.select(cell)
         return self.add("features", str(tower), params, inputs, [_spec_of_dataset(cell)])
 
     @_once
@@ -193,7 +195,7 @@ class _Builder:
             "dataset_params": _dataset(cell, picture_params),
             "judge": judge,
             "weights": self.sources.judge(judge),
-            "images": self.sources.images(),
+            "images": self.sources.images(cell),
         }
         inputs = {"prepare": self.prepare(cell)}
         return self.add("judge", cell.dataset.name, params, inputs, [_spec_of_dataset(cell)])
@@ -268,7 +270,7 @@ class _Builder:
         if "train_images" in needs:
             params["dataset"] = cell.dataset.name
             params["dataset_params"] = _dataset(cell, picture_params)
-            params["images"] = self.sources.images()
+            params["images"] = self.sources.images(cell)
             components.append(dataset)
         label = _label(metric.label, control, _at(step), f"seed {cell.seed}")
         return self.add("evaluate", label, params, inputs, components)

@@ -78,13 +78,15 @@ def normalised(eeg_NCT: np.ndarray, how: str, mean_C: np.ndarray, std_C: np.ndar
     if how == "none":
         return eeg_NCT
     if how == "channel":
-        mean, std = mean_C[None, :, None], std_C[None, :, None]
+        mean, std = (np.float32(values)[None, :, None] for values in (mean_C, std_C))
     else:
         assert how == "trial", how
         mean, std = eeg_NCT.mean(2, keepdims=True), eeg_NCT.std(2, keepdims=True)
     moves = std > 1e-6 * np.abs(mean)  # not only rounding errors of a constant
     safe = np.where(moves, std, 1)
-    return ((eeg_NCT - mean) / safe).astype(np.float32)
+    scaled = eeg_NCT - mean
+    scaled /= safe  # in place: full-size sets are gigabytes
+    return scaled
 
 
 @torch.no_grad()
