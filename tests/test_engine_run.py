@@ -92,6 +92,15 @@ def test_results_carry_split_n_definition_and_selection() -> None:
     assert contribution["definition"].endswith("over 2 clusters of trials (images or runs)")
 
 
+def test_a_dry_run_and_shuffled_labels_are_stamped() -> None:
+    cell = with_(CELL, "dataset", params={"limit": 4, "shuffle_labels": True})
+    results = json.loads((run_toys(cell).folder / "results.json").read_text())
+    assert results["cells"][0]["notes"][1:3] == [
+        "a dry run: at most 4 trials of each split took part",
+        "labels and pictures of training and validation trials were shuffled",
+    ]
+
+
 def test_provenance_names_versions_data_and_no_host() -> None:
     folder = run_toys(threads=1).folder
     about = json.loads((folder / "provenance.json").read_text())

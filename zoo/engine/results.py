@@ -119,9 +119,14 @@ def _metric(key: str, cell: CellPlan, plan: Plan, store: Store, outcome: Outcome
 
 
 def _notes(cell: CellPlan, store: Store) -> list[str]:
-    """Return what a reader must know: leakage, the data set's notes, overlaps of the split."""
+    """Return what a reader must know: leakage, dry runs, notes of the data, overlaps of splits."""
     leakage = DATASETS.spec(cell.cell.dataset.name).meta.get("leakage")
     notes = [leakage] if leakage else []
+    params = cell.cell.dataset.params
+    if params.get("limit") is not None:
+        notes.append(f"a dry run: at most {params['limit']} trials of each split took part")
+    if params.get("shuffle_labels"):
+        notes.append("labels and pictures of training and validation trials were shuffled")
     if store.valid(cell.prepare):
         notes += json.loads((store.path(cell.prepare) / "notes.json").read_text())
     if store.valid(cell.select):
