@@ -411,6 +411,13 @@ def test_arrays_that_are_no_recording(tmp_path, array, said):
     assert said in refused(root)
 
 
+def test_a_name_must_not_lead_out_of_the_folder(root):
+    shutil.copy(root / "recordings/anna_1.fif", root.parent / "1.fif")
+    change(root, subject="..")
+    said = refused(root, recordings="{subject}/{run}")
+    assert said.startswith("trials.csv line 2 belongs to the recording ../1, which does not lie ")
+
+
 def test_parameters_that_fit_no_data(root):
     assert "band is [1, 64] Hz, but the EEG is sampled at 128 Hz" in refused(root, band=[1, 64])
     table = Folder().load(root).table
@@ -420,6 +427,9 @@ def test_parameters_that_fit_no_data(root):
         ("{subject}_{task}", "holds {task}; it takes a path inside"),
         ("{subject", "is no name pattern"),
         ("../{subject}", "leads out of the folder"),
+        ("{subject:{foo}}", "says how subject is to be written"),
+        ("{subject}_{run:>3d}", "says how run is to be written (':' or '!'), which is not possi"),
+        ("{run!r}", "says how run is to be written"),
     ):
         with pytest.raises(BadParameters) as caught:
             Folder(recordings=pattern)

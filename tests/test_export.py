@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -398,6 +399,56 @@ def test_a_folder_cannot_name_code_to_import(copied: Path, weights: Path) -> Non
         index.write_text(json.dumps(whole | {name: ["os", "system"]}))
         with pytest.raises(UserError, match=f"{name} must be"):
             EEGToImagePipeline.from_pretrained(copied, weights_root=weights)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "model_index.json is damaged \\(Expecting property name"),
+        ("[]", "model_index.json is damaged \\(it holds no mapping"),
+        ({"_class_name": None}, "holds a None, not an EEGToImagePipeline"),
+        ({"unet": 3}, "unet must be"),
+        ({"scheduler": ["diffusers"]}, "scheduler must be one of diffusers"),
+        ({"scheduler": ["diffusers", "NoScheduler"]}, "scheduler must be one of diffusers"),
+        ({"opens": None}, "opens must be one of none, attn2, unet, .*, got None"),
+        ({"image_size": "64"}, "image_size must be a whole number from 1, got '64'"),
+        ({"batch_size": 0}, "batch_size must be a whole number from 1, got 0"),
+        ({"seed": None}, "seed must be a whole number, got None"),
+        ({"precision": ["fp32"]}, "precision must be one of fp32, bf16, fp16"),
+        ({"weights": None}, "weights must hold the name and sha256"),
+        ({"weights": {"name": "tiny"}}, "weights must hold the name and sha256"),
+    ],
+)
+def test_a_damaged_index(
+    content: str | dict[str, object], said: str, copied: Path, weights: Path, tmp_path: Path
+) -> None:
+    index = copied / "model_index.json"
+    if isinstance(content, dict):
+        content = json.dumps(json.loads(index.read_text()) | content)
+    index.write_text(content)
+    np.save(tmp_path / "eeg.npy", np.zeros((1, 2, 3)))
+    code, output = generate(
+        "--run", copied, "--weights-root", weights, "--eeg", tmp_path / "eeg.npy",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 2, output
+    assert re.search(said, output), output
+    assert output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "lora/pytorch_lora_weights.safetensors",
+        "encoder/diffusion_pytorch_model.safetensors",
+        "encoder/config.json",
+    ],
+)
+def test_damaged_files(file: str, copied: Path, weights: Path) -> None:
+    (copied / file).unlink()  # a link to the store's
+    (copied / file).write_bytes(b"nothing")
+    with pytest.raises(UserError, match=f"{file} .*; copy it again"):
+        EEGToImagePipeline.from_pretrained(copied, weights_root=weights)
 
 
 def test_an_encoder_that_is_not_known_here(copied: Path) -> None:

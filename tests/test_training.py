@@ -117,7 +117,7 @@ def test_half_precision_where_a_process_has_no_share_of_the_batch(tmp_path):
     before = [p.detach().clone() for p in problem.model.parameters()]
     summary = problem.fit(
         tmp_path,
-        loss=lambda indices, batch: torch.zeros(()),
+        loss=lambda *_: torch.zeros(()),
         precision="fp16",
         weight_decay=0.0,
         processes=SecondOfTwo(1, 2),

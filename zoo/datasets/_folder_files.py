@@ -103,14 +103,20 @@ def line(row: int) -> str:
 
 
 def check_pattern(pattern: str) -> None:
-    """Raise DataError unless a name pattern has no placeholder but those of `FIELDS`."""
+    """Raise DataError unless a name pattern has no placeholder but those of `FIELDS`, plain."""
     try:
-        found = [name for _, name, _, _ in string.Formatter().parse(pattern) if name is not None]
+        parsed = [part[1:] for part in string.Formatter().parse(pattern) if part[1] is not None]
     except ValueError as error:
         raise DataError(f"{pattern!r} is no name pattern ({error})") from error
-    unknown = [name for name in found if name not in FIELDS]
-    if unknown or leads_out(pattern):
-        what = f"holds {{{unknown[0]}}}" if unknown else "leads out of the folder"
+    unknown = [name for name, _, _ in parsed if name not in FIELDS]
+    formatted = [name for name, spec, conversion in parsed if spec or conversion]
+    if unknown or formatted or leads_out(pattern):
+        if unknown:
+            what = f"holds {{{unknown[0]}}}"
+        elif formatted:
+            what = f"says how {formatted[0]} is to be written (':' or '!'), which is not possible"
+        else:
+            what = "leads out of the folder"
         raise DataError(
             f"{pattern!r} {what}; it takes a path inside the folder with {{subject}}, {{session}} "
             "and {run}"
@@ -132,11 +138,18 @@ def recordings_of(root: Path, rows: pd.DataFrame, pattern: str) -> list[FolderRe
     Raises
     ------
     DataError
-        If a row's recording is not there, is there twice, or belongs to two subjects.
+        If a row's recording is not there, is there twice, belongs to two subjects, or does not
+        lie inside `root`.
     """
     recordings = []
     for name, own in rows.groupby(recording_names(rows, pattern), sort=False):
-        path = _file(root, str(name), line(int(own.index[0])))
+        at = line(int(own.index[0]))
+        if leads_out(str(name)):
+            raise DataError(
+                f"{at} belongs to the recording {name}, which does not lie inside {root}; correct "
+                "its subject, session or run"
+            )
+        path = _file(root, str(name), at)
         subjects = own.subject.unique()
         if len(subjects) > 1:
             raise DataError(

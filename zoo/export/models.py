@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -55,7 +56,7 @@ class _Component(ModelMixin, ConfigMixin):
         for name in (CONFIG, WEIGHTS):
             if not (folder / name).is_file():
                 raise UserError(f"there is no {folder / name}; name a folder that a run wrote")
-        config = json.loads((folder / CONFIG).read_text("utf-8"))
+        config = read_json(folder / CONFIG)
         if config.get("_class_name") != cls.__name__:
             raise UserError(f"{folder} holds a {config.get('_class_name')}, not a {cls.__name__}")
         try:
@@ -66,7 +67,13 @@ class _Component(ModelMixin, ConfigMixin):
                 "--plugin FILE)"
             ) from error
         try:
-            model.component.load_state_dict(load_file(folder / WEIGHTS))
+            state = load_file(folder / WEIGHTS)
+        except SafetensorError as error:
+            raise UserError(
+                f"{folder / WEIGHTS} cannot be read ({error}); copy it again"
+            ) from error
+        try:
+            model.component.load_state_dict(state)
         except RuntimeError as error:
             name = config["name"]
             raise UserError(f"the weights in {folder} do not fit {name!r} ({error})") from error
@@ -210,6 +217,17 @@ def _blank_text_encoder(config: dict[str, Any]) -> nn.Module:
 def _blank_ids(prompts: list[str], *, max_length: int, **_: Any) -> SimpleNamespace:
     """Stand in for the tokenizer: what it would look up is in the state that is loaded."""
     return SimpleNamespace(input_ids=torch.zeros(len(prompts), max_length, dtype=torch.long))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return the mapping in a JSON file; raise UserError where it holds none."""
+    try:
+        content = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file} is damaged ({error}); copy it again") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file} is damaged (it holds no mapping); copy it again")
+    return content
 
 
 def load_encoder(folder: str | Path) -> EEGEncoder:

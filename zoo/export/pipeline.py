@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
+import diffusers
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DiffusionPipeline, ImagePipelineOutput, UNet2DConditionModel
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from registry.errors import UserError
-from zoo.export.models import EEGConditioner, EEGEncoder
+from zoo.export.models import EEGConditioner, EEGEncoder, read_json
 from zoo.export.signals import trials_of
 from zoo.pipelines import _weights
 from zoo.pipelines._diffusers_folder import DiffusersFolder
 from zoo.pipelines._drawing import draw
-from zoo.pipelines._opening import load_opened, open_denoiser, opened_parameters
+from zoo.pipelines._opening import OPENS, load_opened, open_denoiser, opened_parameters
 from zoo.seeds import named_seed
 
 INDEX = "model_index.json"
@@ -38,6 +39,23 @@ TRAINED = Path("denoiser/trained.safetensors")
 ADAPTER = Path("lora/pytorch_lora_weights.safetensors")
 HALF = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 OUTPUTS = ("pil", "np", "pt")
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 1
+
+
+#: Settings in the index -> whether a value can be used, and what it has to be.
+SETTINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "image_size": (_is_count, "a whole number from 1"),
+    "num_inference_steps": (_is_count, "a whole number from 1"),
+    "images_per_trial": (_is_count, "a whole number from 1"),
+    "batch_size": (_is_count, "a whole number from 1"),
+    "guidance_scale": (lambda value: type(value) in (int, float), "a number"),
+    "seed": (lambda value: type(value) is int, "a whole number"),
+    "precision": (lambda value: value in list(HALF), f"one of {', '.join(HALF)}"),
+    "opens": (lambda value: value in ["none", *OPENS], f"one of none, {', '.join(OPENS)}"),
+}
 
 
 class EEGToImagePipeline(DiffusionPipeline):
@@ -357,16 +375,25 @@ def _read_index(folder: Path) -> dict[str, Any]:
             f"there is no {folder / INDEX}; name the folder pipeline/<cell> of a run, or one that "
             "save_pretrained wrote"
         )
-    index = json.loads((folder / INDEX).read_text("utf-8"))
+    index = read_json(folder / INDEX)
     if index.get("_class_name") != EEGToImagePipeline.__name__:
         raise UserError(f"{folder} holds a {index.get('_class_name')}, not an EEGToImagePipeline")
     for name, expected in CLASSES.items():
-        if tuple(index.get(name, ())) != expected:
+        if index.get(name) != list(expected):
             raise UserError(f"{folder / INDEX}: {name} must be {list(expected)}")
-    library, scheduler = index.get("scheduler", ("", ""))
-    if library != "diffusers" or not scheduler.endswith("Scheduler"):
+    if not _is_scheduler(index.get("scheduler")):
         raise UserError(f"{folder / INDEX}: scheduler must be one of diffusers")
+    for name, (good, takes) in SETTINGS.items():
+        if not good(index.get(name)):
+            raise UserError(f"{folder / INDEX}: {name} must be {takes}, got {index.get(name)!r}")
     return index
+
+
+def _is_scheduler(named: Any) -> bool:
+    if not isinstance(named, list) or len(named) != 2 or named[0] != "diffusers":
+        return False
+    name = str(named[1])
+    return name.endswith("Scheduler") and hasattr(diffusers, name)
 
 
 def _frozen(
@@ -380,7 +407,11 @@ def _frozen(
         ]
         unet, vae = (model.float().requires_grad_(False).eval() for model in models)
         return unet, vae
-    weights = index["weights"]
+    weights = index.get("weights")
+    if not isinstance(weights, dict) or not all(
+        isinstance(weights.get(key), str) for key in ("name", "sha256")
+    ):
+        raise UserError(f"{folder / INDEX}: weights must hold the name and sha256 of the denoiser")
     name = weights["name"]
     source = DiffusersFolder(_weights.resolve(name, root), torch.device("cpu"))
     source.check(name, index["image_size"])
@@ -400,7 +431,10 @@ def _load_trained(unet: UNet2DConditionModel, folder: Path, index: dict[str, Any
         return
     if not file.is_file():
         raise UserError(f"there is no {file}, the adapter of this pipeline")
-    state = load_file(file)
+    try:
+        state = load_file(file)
+    except SafetensorError as error:
+        raise UserError(f"{file} cannot be read ({error}); copy it again") from error
     rank = next((len(value) for name, value in state.items() if ".lora_A." in name), 0)
     with torch.random.fork_rng(devices=[]):
         open_denoiser(unet, index["opens"], rank)
