@@ -83,13 +83,20 @@ def test_cells_share_what_they_have_in_common() -> None:
     assert {"encode toy_encoder · seed 0", "condition toy_conditioner · seed 0 [b]"} <= labels
 
 
-def test_pictures_of_a_dry_run_alone_are_encoded_those_of_a_full_one_for_all() -> None:
-    def latents(**params: object) -> str:
-        plan = planned(with_(CELL, "dataset", params=params))
-        return next(n.key for n in plan.nodes.values() if n.params.get("tower") == "vae")
+def test_pictures_of_a_dry_run_alone_are_encoded_those_of_a_full_one_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(planning, "STAGES", "zoo.stages")
+    towards = {"objective": {"name": "align_image", "params": {"tower": "pocket_judge"}}}
+    cell = with_(CELL, "encoder", train=towards)
 
-    assert latents() == latents(normalise="none")
-    assert len({latents(), latents(limit=4), latents(limit=8)}) == 3
+    def features(tower: str, **params: object) -> str:
+        plan = planned(with_(cell, "dataset", params=params))
+        return next(n.key for n in plan.nodes.values() if n.params.get("tower") == tower)
+
+    for tower in ("vae", "image"):
+        assert features(tower) == features(tower, normalise="none")
+        assert len({features(tower), features(tower, limit=4), features(tower, limit=8)}) == 3
 
 
 def test_nodes_come_depth_first() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional as F
@@ -16,7 +18,9 @@ from zoo.checks import promises
 from zoo.objectives._towers import TOWERS, missing
 from zoo.objectives.align_image import AlignImage
 from zoo.objectives.classify import Classify
-from zoo.stages._image_features import load
+from zoo.stages._context import Context
+from zoo.stages._image_features import load, run
+from zoo.stages._targets import ImageTarget
 
 PROMISES = promises("objective")
 
@@ -101,6 +105,25 @@ def test_the_pocket_tower_tells_classes_apart():
     assert feature.shape == (8, TOWERS["pocket_judge"].width)
     same, other = feature[0] @ feature[1:4].T, feature[0] @ feature[4:].T
     assert same.min() > other.max()
+
+
+def test_the_tower_sees_the_pictures_of_selected_trials_alone(tmp_path: Path):
+    ids = np.array([f"n03063599_{i:04d}" for i in range(6)])
+    pd.DataFrame({"image_id": ids}).to_csv(tmp_path / "trials.csv", index=False)
+    kept, split = ids[[0, 4, 2, 4]], np.array(["train", "test", "train", "test"])
+    np.savez(tmp_path / "select.npz", image_id=kept, split=split)
+    params = {"name": "pocket_judge", "dataset": "pocket", "dataset_params": {}}
+    found = {}
+    for roles in (("prepare",), ("prepare", "select")):
+        out = tmp_path / roles[-1]
+        out.mkdir()
+        run(dict.fromkeys(roles, tmp_path), params, out, Context(work=tmp_path / "work"))
+        found[roles[-1]] = json.loads((out / "image_ids.json").read_text())
+    assert found == {"prepare": ids.tolist(), "select": ids[[0, 2, 4]].tolist()}
+
+    few, all_ = (ImageTarget.read(tmp_path / role, kept, split) for role in found)
+    torch.testing.assert_close(few.feature_NF, all_.feature_NF)
+    assert few.candidates("test")[0].tolist() == [ids[4]]
 
 
 def test_a_clip_tower_is_transformers_own(tmp_path: Path):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -19,6 +18,7 @@ from zoo.objectives._towers import TOWERS, missing
 from zoo.progress import bar
 from zoo.registries import DATASETS
 from zoo.stages._context import Context, Inputs
+from zoo.stages._vae_features import seen
 
 #: Pictures read and encoded at once.
 BATCH = 64
@@ -30,12 +30,12 @@ Encode = Callable[[np.ndarray], Tensor]
 
 
 def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> None:
-    """Run the tower over each distinct picture of the prepared trials.
+    """Run the tower over each distinct picture of the prepared or selected trials.
 
     Parameters
     ----------
     inputs : mapping
-        "prepare".
+        "prepare"; "select" too where only the pictures of its trials are wanted.
     params : dict
         "name" (of the tower), "dataset" and "dataset_params".
     out : Path
@@ -48,10 +48,8 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     UserError
         The tower is not known or its files are missing.
     """
-    table = pd.read_csv(
-        inputs["prepare"] / "trials.csv", dtype={"image_id": str}, keep_default_na=False
-    )
-    image_ids = sorted(set(table["image_id"]))
+    # Plain strings: whoever draws pictures by the seed of a name tells numpy's strings apart.
+    image_ids = [str(name) for name in seen(inputs)]
     dataset = DATASETS.create(params["dataset"], **params["dataset_params"])
     encode = load(params["name"], context.weights_root, device=context.device)
     parts = []
