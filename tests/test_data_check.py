@@ -121,6 +121,17 @@ def test_a_wrong_folder_is_one_clear_sentence(tmp_path: Path) -> None:
     )
 
 
+def test_a_folder_of_pictures_that_is_not_there(tmp_path: Path) -> None:
+    things_eeg2.write(tmp_path / "things", things_eeg2.Size(2, 6, 3, 3, 2, 4, posterior=True))
+    images = tmp_path / "images"
+    result = zoo("check", "data", tmp_path / "things", "--image-root", images)
+    assert result.exit_code == 2
+    said = f"Error: --image-root {images}: does not exist; name an existing folder\n"
+    assert result.stderr == said
+    facts = checked(tmp_path / "things", "--image-root", images, code=2)
+    assert (facts["format"], len(facts["problems"])) == (None, 1)
+
+
 def test_a_folder_too_high_up(folder: Path) -> None:
     result = zoo("check", "data", folder.parent)
     assert result.exit_code == 2

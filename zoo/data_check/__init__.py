@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zoo.contracts import DataError
 from zoo.data_check.report import Report
+from zoo.engine.roots import Roots
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,9 @@ FORMATS = (
 
 
 def check_data(root: Path, image_root: Path | None = None) -> Report:
-    """Look through a folder of recordings; reads every recording once, writes nothing.
+    """Look through a folder of recordings; writes nothing.
+
+    Every recording is read once; of ``things_eeg2`` the arrays are described, not read.
 
     Parameters
     ----------
@@ -85,10 +88,11 @@ def check_data(root: Path, image_root: Path | None = None) -> Report:
     Raises
     ------
     DataError
-        If the folder is missing or of no known format; says what was expected.
+        If a folder is missing, or `root` is of no known format; says what was expected.
     """
     if not root.is_dir():
         raise DataError(f"{root} is no folder; name the one that holds your recordings")
+    image_root = Roots.resolve(images=image_root).images
     found = recognise(root)
     if found is None:
         inside = [(path, recognise(path)) for path in sorted(root.iterdir()) if path.is_dir()]
