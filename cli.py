@@ -339,6 +339,11 @@ def simulate(dataset: str, out: Path, full_size: bool, seed: int) -> None:
 @click.option("--guidance-scale", type=click.FloatRange(min=1), help="Instead of the run's.")
 @click.option("--steps", type=COUNT, help="Instead of the run's.")
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the run's.")
+@click.option(
+    "--subject",
+    type=click.IntRange(min=0),
+    help="Number of the trials' subject in the training data; left out: an unseen one.",
+)
 @click.option("--weights-root", type=FOLDER, help="Denoiser weights, unless the pocket weights.")
 @click.option("--threads", type=COUNT, help="CPU threads.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 …")
@@ -349,7 +354,8 @@ def generate(
     """Draw pictures for EEG of your own with what a run has trained.
 
     Writes a picture for each trial, index.csv and contact-sheet.png. The EEG has the channels, the
-    sampling rate and the window of the training data; epochs are matched by channel name.
+    sampling rate and the window of the training data; epochs are matched by channel name. For
+    encoders that treat each subject in its own way, say with --subject whose EEG it is.
 
     \b
     zoo generate --run runs/latest --eeg trials.npy --out drawn
@@ -392,8 +398,9 @@ def check() -> None:
 def check_data_command(root: Path, image_root: Path | None, as_json: bool) -> None:
     """Say which format a folder of recordings has, what is in it, and what is wrong.
 
-    Every recording is read once; nothing is written. Exit code 0 if the folder can be used: one
-    recording loads, and one split file where the format has some. Else 2.
+    Every recording is read once (of things_eeg2, whose files take gigabytes, arrays are described
+    and not read); nothing is written. Exit code 0 if the folder can be used: one recording loads,
+    and one split file where the format has some. Else 2.
 
     \b
     zoo check data my-data

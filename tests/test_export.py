@@ -24,6 +24,7 @@ from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
 from zoo.contracts import DataError, SignalInfo
 from zoo.engine.run import RunResult
 from zoo.engine.store import Store
+from zoo.export.models import EEGEncoder
 from zoo.export.pipeline import EEGToImagePipeline
 from zoo.export.signals import trials_of
 
@@ -513,6 +514,30 @@ def test_generate_writes_pictures_index_and_sheet(
         assert sheet.size == (2 * 18 - 2, len(ids) * 18 - 2)
 
 
+def test_generate_tells_the_encoder_whose_eeg_it_is(
+    linear: EEGToImagePipeline,
+    result: RunResult,
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    signal = linear.encoder.signal
+    np.save(tmp_path / "eeg.npy", np.zeros((2, signal.n_chans, signal.n_times)))
+    seen, forward = [], EEGEncoder.forward
+
+    def watched(self: EEGEncoder, eeg_NCT: np.ndarray, subject_N: np.ndarray | None = None):
+        seen.append(None if subject_N is None else subject_N.tolist())
+        return forward(self, eeg_NCT, subject_N)
+
+    monkeypatch.setattr(EEGEncoder, "forward", watched)
+    request = ["--run", result.folder, "--cell", cell_of(result, "linear"), "--threads", 1]
+    request += ["--weights-root", weights, "--eeg", tmp_path / "eeg.npy", "--steps", 1]
+    for number, subject in enumerate(([], ["--subject", 0])):
+        code, said = generate(*request, *subject, "--out", tmp_path / f"drawn-{number}")
+        assert code == 0, said
+    assert seen == [None, [0, 0]]
+
+
 def test_epochs_of_the_test_trials_give_the_pictures_of_the_run(
     result: RunResult, store: Store, weights: Path, tmp_path: Path
 ) -> None:
@@ -561,6 +586,7 @@ def test_generate_says_what_is_wrong(result: RunResult, tmp_path: Path, weights:
         ([*run, *cell, *eeg, *to], "got 2 x 3"),
         ([*run, *cell, *eeg, "--out", tmp_path], "is in use; name a new or empty folder"),
         ([*run, *cell, *eeg, *to, "--guidance-scale", 0], "--guidance-scale"),
+        ([*run, *cell, *eeg, *to, "--subject", 7], "--subject 7: the encoder was trained on 0; na"),
     ]:
         code, said = generate(*arguments)
         assert code == 2, said

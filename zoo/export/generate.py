@@ -29,6 +29,7 @@ def generate(
     guidance_scale: float | None = None,
     steps: int | None = None,
     seed: int | None = None,
+    subject: int | None = None,
     device: str = "cpu",
 ) -> int:
     """Draw every trial of `eeg` into `out`; return the number of pictures.
@@ -47,18 +48,27 @@ def generate(
         Where the frozen weights are, unless they are the pocket weights.
     guidance_scale, steps, seed : optional
         In place of the run's.
+    subject : int, optional
+        The data set's number of the trials' subject, for encoders that use it; left out: unseen.
     device : str
 
     Raises
     ------
     UserError
-        There is no such pipeline, the EEG does not fit it, or `out` is in use.
+        There is no such pipeline, the EEG does not fit it, the encoder was not trained on
+        `subject`, or `out` is in use.
     """
     folder = find_pipeline(run, cell)
     given = read_eeg(eeg)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out {out} is in use; name a new or empty folder")
     pipeline = EEGToImagePipeline.from_pretrained(folder, weights_root=weights_root).to(device)
+    trained = pipeline.encoder.config.trained_subjects
+    if subject is not None and subject not in trained:
+        raise UserError(
+            f"--subject {subject}: the encoder was trained on {', '.join(map(str, trained))}; name "
+            "one of them, or leave it out for a subject that was not seen"
+        )
     eeg_NCT, ids = trials_of(given, pipeline.encoder.signal, start=pipeline.encoder.start)
     ids = ids or [str(i) for i in range(len(eeg_NCT))]
     names = [re.sub(r"[^\w.-]+", "_", name) for name in ids]
@@ -69,6 +79,7 @@ def generate(
     k = pipeline.config.images_per_trial
     images = pipeline(
         eeg_NCT,
+        subject=subject,
         trial_ids=ids,
         num_inference_steps=steps,
         guidance_scale=guidance_scale,
