@@ -78,6 +78,43 @@ def test_trials_of_one_picture_are_not_each_other_s_negatives():
     assert objective.head.weight.grad.abs().max() < 1e-4, "a perfect answer is pushed away"
 
 
+def test_a_temperature_beyond_its_bound_comes_back():
+    objective = align()
+    with torch.no_grad():
+        objective.log_scale.fill_(math.log(100) + 1)
+    objective(draw(6, 2, 3), draw(6, 4)).backward()
+    assert objective.log_scale.item() == pytest.approx(math.log(100))
+    assert objective.log_scale.grad.item() > 0, "the answers are wrong: it has to get warmer"
+
+
+class Given(torch.nn.Module):
+    """An objective whose similarities are the tokens."""
+
+    def predict(self, tokens_BLD: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
+        assert len(candidates) == tokens_BLD.shape[-1]
+        return tokens_BLD.flatten(1)
+
+
+def test_ties_in_validation_are_no_wins():
+    ids, split = np.array(["a", "b", "c"]), np.array(["val"] * 3)
+    target = ImageTarget(ids, split, draw(3, 4), {})
+
+    def scores(similarity: list[list[float]]) -> dict[str, float]:
+        return target.validate(Given(), torch.tensor(similarity)[:, None])
+
+    same = scores([[1.0] * 3] * 3)
+    assert (same["val_mrr"], same["val_top1"]) == pytest.approx((1 / 2, 1 / 3))
+    first = scores([[2.0, 1, 1], [1, 2, 1], [1, 1, 2]])
+    assert (first["val_mrr"], first["val_top1"]) == (1, 1)
+    second = scores([[2.0, 2, 1], [3, 2, 1], [3, 3, 2]])
+    assert second["val_mrr"] == pytest.approx((1 / 1.5 + 1 / 2 + 1 / 3) / 3)
+    assert second["val_top1"] == pytest.approx((1 / 2) / 3)
+    for value in (math.nan, math.inf):
+        lost = scores([[value, 1, 1], [1, 2, 1], [1, 1, 2]])
+        assert math.isnan(lost["val_mrr"])
+        assert math.isnan(lost["val_top1"])
+
+
 def test_align_image_needs_candidates_and_a_known_tower():
     with pytest.raises(ValueError, match="predict needs their features as candidates"):
         align().predict(draw(6, 2, 3))

@@ -69,6 +69,8 @@ class AlignImage(nn.Module):
         target : Tensor (B, target_width)
             Features of the picture that each trial saw.
         """
+        with torch.no_grad():  # here, as beyond the bound `predict` would give it no gradient
+            self.log_scale.clamp_(max=COLDEST)
         logits_BB = self.predict(tokens_BLD, target)
         image_BF = F.normalize(target, dim=1)
         same_BB = (image_BF @ image_BF.T >= SAME).float()

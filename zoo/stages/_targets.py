@@ -116,7 +116,7 @@ class ImageTarget:
     score: ClassVar[str] = "val_mrr"
     definition: ClassVar[str] = (
         "mean over the validation trials of 1 / rank of the trial's own picture among the "
-        "distinct pictures of the validation split"
+        "distinct pictures of the validation split; equally similar pictures share their mean rank"
     )
 
     @classmethod
@@ -152,10 +152,15 @@ class ImageTarget:
         candidates = candidate_KF.to(tokens_NLD.device)
         similarity_NK = objective.predict(tokens_NLD, candidates).detach().cpu()
         own_N1 = torch.from_numpy(own_N)[:, None]
-        rank_N = 1 + (similarity_NK > similarity_NK.gather(1, own_N1)).sum(1)
+        similarity_N1 = similarity_NK.gather(1, own_N1)
+        ahead_N = (similarity_NK > similarity_N1).sum(1)
+        tied_N = (similarity_NK == similarity_N1).sum(1)  # its own among them
+        rank_N = 1 + ahead_N + (tied_N - 1) / 2
+        rank_N[~similarity_NK.isfinite().all(1)] = torch.nan
+        top_N = ((1 - ahead_N).clamp(min=0) / tied_N).where(rank_N.isfinite(), torch.nan)
         return {
             self.score: float((1 / rank_N).mean()),
-            "val_top1": float((rank_N == 1).float().mean()),
+            "val_top1": float(top_N.mean()),
             "val_loss": float(F.cross_entropy(similarity_NK, own_N1[:, 0])),
         }
 
