@@ -223,6 +223,33 @@ def test_what_is_wrong_is_said(root: Path, tmp_path: Path):
         dataset.load(root)
 
 
+@pytest.mark.parametrize("repetitions", ["mean", "all"])
+def test_subjects_who_saw_pictures_more_or_less_often_are_not_mixed(root: Path, repetitions: Any):
+    content = stored(root, "02")
+    content["preprocessed_eeg_data"] = content["preprocessed_eeg_data"][:, :1]
+    store(root, content, "02")
+    message = r"sub-02/preprocessed_eeg_training\.npy has 1 repetitions .* first subject 2; choose"
+    with pytest.raises(DataError, match=message):
+        ThingsEEG2(repetitions=repetitions).load(root)
+    assert len(ThingsEEG2(subjects=[2]).load(root).table) == 21
+
+
+def test_simulated_recordings_say_so_wherever_they_lie(root: Path):
+    inner = root / "Preprocessed_data_250Hz"
+    inner.mkdir()
+    for subject in ("sub-01", "sub-02"):
+        (root / subject).rename(inner / subject)
+    dataset = ThingsEEG2(subjects=[1])
+    assert any("simulated: files written by" in note for note in dataset.load(root).notes)
+    shutil.copy(root / "SIMULATED.json", inner)
+    assert sum("simulated" in note for note in dataset.load(root).notes) == 1
+    (root / "SIMULATED.json").unlink()  # results would be stamped real
+    for use in (dataset.load, dataset.signal, dataset.fingerprint):
+        with pytest.raises(DataError, match=r"simulated recordings .*name .* itself with --data-r"):
+            use(root)
+    assert any("simulated" in note for note in dataset.load(inner, root).notes)
+
+
 def test_a_concept_in_both_partitions_is_refused(root: Path):
     trained = next(path for path in (root / "training_images").iterdir())
     name = trained.name.partition("_")[2]
@@ -239,6 +266,11 @@ def test_a_concept_in_both_partitions_is_refused(root: Path):
         ({"split": {"by": "run", "test": ["2"]}}, "'split' is .*by: subject"),
         ({"repetitions": "median"}, "'repetitions' is 'median'; it takes mean or all"),
         ({"channels": "frontal"}, "it takes all, posterior or a list"),
+        ({"channels": []}, "'channels' is .*at least one name, each once"),
+        ({"channels": ["Oz", "P7", "Oz"]}, "'channels' is .*at least one name, each once"),
+        ({"resample": 0}, "'resample' is 0; it takes a sampling rate above 0 Hz"),
+        ({"resample": -100.0}, "'resample' is -100.0; it takes a sampling rate above 0 Hz"),
+        ({"subjects": [2, "sub-01"]}, "'subjects' is .*without 'sub-': '01'"),
     ],
 )
 def test_values_that_no_file_could_make_right(params: dict[str, Any], message: str):

@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.contracts import DataError
 from zoo.datasets._pickled_arrays import read_pickled
+from zoo.datasets._simulated import MARKER, is_simulated
 
 #: Partition -> file of a subject, and what the folder of its pictures may be called.
 FILES = {"training": "preprocessed_eeg_training.npy", "test": "preprocessed_eeg_test.npy"}
@@ -49,7 +50,8 @@ def subject_folders(root: Path | None) -> dict[str, Path]:
     Raises
     ------
     DataError
-        There are none, or several folders hold some.
+        There are none, several folders hold some, or the folder inside is simulated and the root
+        is not marked so.
     """
     if root is None:
         raise DataError(
@@ -69,7 +71,13 @@ def subject_folders(root: Path | None) -> dict[str, Path]:
             f"{root} holds no sub-*/{FILES['training']}; name the folder of the preprocessed "
             "THINGS-EEG2 recordings with --data-root"
         )
-    return next(iter(found.values()))
+    ((place, folders),) = found.items()
+    if is_simulated(place) and not is_simulated(root):  # results are stamped by the data root
+        raise DataError(
+            f"{place} holds simulated recordings ({MARKER}), and {root} does not say so; name "
+            f"{place} itself with --data-root"
+        )
+    return folders
 
 
 def _subjects(folder: Path) -> dict[str, Path]:

@@ -55,6 +55,16 @@ def require_alike(recording: Recording, first: Recording, name: str) -> None:
         )
 
 
+def require_as_often(recording: Recording, first: Recording, name: str) -> None:
+    """Raise DataError unless two recordings of a partition have as many repetitions."""
+    mine, others = recording.eeg.shape[1], first.eeg.shape[1]
+    if mine != others:
+        raise DataError(
+            f"{name} has {mine} repetitions of each picture, that of the first subject {others}; "
+            "choose subjects whose files were made alike with dataset.params.subjects"
+        )
+
+
 def table_of(
     subject: int,
     name: str,

@@ -15,6 +15,7 @@ them either, so ``session`` is "merged" and ``run`` the partition; ``onset`` is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +28,7 @@ from zoo.contracts import DataError, SignalInfo, Trials
 from zoo.datasets._bids_files import read_picture
 from zoo.datasets._choices import check_choices
 from zoo.datasets._filtering import resample
-from zoo.datasets._simulated import simulated_note
+from zoo.datasets._simulated import is_simulated, simulated_note
 from zoo.datasets._splits import select_named
 from zoo.datasets._things_files import (
     FILES,
@@ -44,6 +45,7 @@ from zoo.datasets._things_trials import (
     held_out,
     positions,
     require_alike,
+    require_as_often,
     room,
     table_of,
     window_of,
@@ -86,7 +88,7 @@ class ThingsEEG2:
     normalise : {"channel", "trial", "none"}
         z-score by channel over the training trials, by channel within each trial, or not at all.
     subjects : list of int or str, optional
-        Such as 1 or "01"; None is all.
+        Such as 1 or "01", without "sub-"; None is all.
     split : str or mapping
         Test is always the zero-shot partition. "concepts" holds 4.5 % of the training concepts
         out for validation, named by a seed (ours); "images" as many training images, whatever
@@ -130,8 +132,16 @@ class ThingsEEG2:
             _refuse("split", split, f"{', '.join(official)} or {{by: subject, test: [...]}}")
         if repetitions not in ("mean", "all"):
             _refuse("repetitions", repetitions, "mean or all")
-        if isinstance(channels, str) and channels not in ("all", "posterior"):
-            _refuse("channels", channels, "all, posterior or a list of names")
+        if isinstance(channels, str):
+            if channels not in ("all", "posterior"):
+                _refuse("channels", channels, "all, posterior or a list of names")
+        elif not channels or len(set(channels)) < len(channels):
+            _refuse("channels", channels, "at least one name, each once")
+        if resample is not None and not 0 < resample < math.inf:
+            _refuse("resample", resample, "a sampling rate above 0 Hz, or null for the files' own")
+        for name in map(str, subjects or ()):
+            if name.startswith("sub-"):
+                _refuse("subjects", subjects, f"them without 'sub-': {name[4:]!r}")
         if image_size < 64:
             _refuse("image_size", image_size, "at least 64")
         self.window, self.resample, self.normalise = window, resample, normalise
@@ -173,8 +183,11 @@ class ThingsEEG2:
             for partition in FILES
         ]
         tables = []
+        first = {partition: recording for _, partition, recording in reversed(parts)}
         for name, partition, recording in parts:
-            require_alike(recording, parts[0][2], f"sub-{name}/{FILES[partition]}")
+            where = f"sub-{name}/{FILES[partition]}"
+            require_alike(recording, first["training"], where)
+            require_as_often(recording, first[partition], where)
             shown = pictures(picture_folder(root, image_root, partition))
             if len(shown) != len(recording.eeg):
                 raise DataError(
@@ -246,8 +259,7 @@ class ThingsEEG2:
         if self.subjects is None:
             return list(folders)
         names = np.array(list(folders))
-        wanted = [str(name).removeprefix("sub-") for name in self.subjects]
-        chosen = select_named(names, wanted, "dataset.params.subjects", "subject")
+        chosen = select_named(names, self.subjects, "dataset.params.subjects", "subject")
         if not chosen.any():
             raise DataError("dataset.params.subjects is empty; leave it out to take every subject")
         return [str(name) for name in names[chosen]]
@@ -298,7 +310,8 @@ class ThingsEEG2:
                 f"single repetitions, {train} of each training picture and {test} of each test one"
             )
         recordings = next(iter(subject_folders(root).values())).parent
-        return (how, *simulated_note(recordings))
+        assert root is not None
+        return (how, *simulated_note(recordings if is_simulated(recordings) else root))
 
 
 def _refuse(name: str, value: Any, takes: str) -> None:
