@@ -132,6 +132,8 @@ def images_are_pictures(case: Case) -> None:
     assert all(picture.std() > 0 for picture in pictures), "a picture shows nothing"
     assert np.array_equal(dataset.images(ids[::-1], root)[::-1], pictures)
     assert np.array_equal(dataset.images(ids[-1:], root)[0], pictures[-1])
+    # Names read back from an array are text of NumPy's own kind: they name the same pictures.
+    assert np.array_equal(dataset.images(list(np.array(ids)), root), pictures)
 
 
 def root_stays_as_it_was(case: Case) -> None:

@@ -178,6 +178,7 @@ class Pocket:
         return np.stack([draw(self._factors(image_id)) for image_id in image_ids])
 
     def _factors(self, image_id: str) -> Factors:
+        image_id = str(image_id)  # a name of NumPy's own kind of text would name another draw
         synset = image_id.split("_")[0]
         class_index = next(k for k, c in enumerate(CLASSES) if c.synset == synset)
         return sample_factors(class_index, numpy_rng(self.seed, "picture", image_id))

@@ -56,7 +56,7 @@ def seen(inputs: Inputs) -> list[str]:
     """Return the pictures of the selected trials where there is a selection, else of all."""
     if "select" in inputs:
         with np.load(inputs["select"] / "select.npz", allow_pickle=False) as select:
-            return sorted(set(select["image_id"].astype(str)))
+            return sorted(set(select["image_id"].astype(str).tolist()))
     table = pd.read_csv(
         inputs["prepare"] / "trials.csv", dtype={"image_id": str}, keep_default_na=False
     )

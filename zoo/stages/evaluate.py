@@ -84,7 +84,7 @@ def read_inputs(inputs: Inputs, params: dict[str, Any], context: Context) -> Met
     train = select["split"] == "train"
     if "dataset" in params:
         dataset = DATASETS.create(params["dataset"], **params["dataset_params"])
-        shown = sorted(set(select["image_id"][train].astype(str)))
+        shown = sorted(set(select["image_id"][train].astype(str).tolist()))
         fields["train_images"] = _images(dataset, shown, context)
     return MetricInputs(
         trial_id=trial_id,
