@@ -1,11 +1,11 @@
 """The store: one folder per finished node, written whole or not at all.
 
-Layout::
+Layout of its folder::
 
-    <store>/entries/<key>/…, manifest.json     finished; the manifest is written last
-    <store>/work/<key>/                        checkpoints of an unfinished stage, kept when killed
-    <store>/temporary/<key>.…/                 being written; worthless after a crash
-    <store>/locks/<key>.lock                   held by the process that runs the stage
+    entries/<key>/…, manifest.json     finished; the manifest is written last
+    work/<key>/                        checkpoints of an unfinished stage, kept when killed
+    temporary/<key>.…/                 being written; worthless after a crash
+    locks/<key>.lock                   held by the process that runs the stage
 """
 
 from __future__ import annotations
