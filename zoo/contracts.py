@@ -14,7 +14,7 @@ H W pixels                              h w latent size
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -180,6 +180,46 @@ class Conditioning:
         return replace(self, **{name: pick(name, mine) for name, mine in self.present().items()})
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """The score of what came out of every trial against everything that trials saw.
+
+    Parameters
+    ----------
+    scores_NT : array (N, T)
+        Of trial i against target t; ``scores_NT[i, target_N[i]]`` is trial i's ``per_sample``.
+    target_N : array (N,), int64
+        Which target a trial really had.
+    of : {"class", "image"}
+        Whether targets are classes (columns in the order of ``class_names``) or distinct pictures
+        (in the order of ``MetricInputs.seen``).
+    """
+
+    scores_NT: np.ndarray
+    target_N: np.ndarray
+    of: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TowerOutput:
+    """What one frozen image tower makes of the pictures drawn and of those seen.
+
+    Parameters
+    ----------
+    name, definition : str
+        Of the tower.
+    drawn : array (N, K, F), float32
+        Features, or class scores, of the generated pictures. May be memory-mapped.
+    seen : array (T, F), float32
+        Of the distinct pictures that the trials saw, rows as in ``MetricInputs.seen``.
+    """
+
+    name: str
+    definition: str
+    drawn: np.ndarray
+    seen: np.ndarray
+
+
 @dataclass(frozen=True, kw_only=True)
 class MetricResult:
     """One figure with everything a reader needs to trust it.
@@ -203,6 +243,11 @@ class MetricResult:
         Expected value without information.
     reason : str or None
         Why there is no value: "not computed: needs ...".
+    pairs : Pairs or None
+        What `per_sample` would be had each trial seen something else; from it the zoo works out
+        what the EEG contributes.
+    beside : dict
+        Figures that have to be read with this one: words -> number.
     """
 
     value: float | None
@@ -214,6 +259,8 @@ class MetricResult:
     per_sample: np.ndarray | None = None
     chance: float | None = None
     reason: str | None = None
+    pairs: Pairs | None = None
+    beside: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,6 +291,16 @@ class MetricInputs:
     tower : str or None
         What made the image features, in words.
     generated : array (N, K, 3, H, W), uint8, or None
+        May be memory-mapped.
+    seen : array (T, 3, H, W), uint8, or None
+        The distinct pictures that the trials saw, in the order of their sorted ids, at the size
+        of the generated ones.
+    target : array (N,), int64, or None
+        Which of `seen` each trial saw.
+    features, scores : TowerOutput or None
+        Features, or class scores, by the tower that the metric's parameter ``tower`` names.
+    tower_missing : str or None
+        Why there are none: what is missing and how to get it.
     judge_logits : array (N, K, n_classes) or None
         The judge's scores of the generated images, columns in the order of `class_names`.
     judge : dict or None
@@ -268,6 +325,11 @@ class MetricInputs:
     candidates: np.ndarray | None = None
     tower: str | None = None
     generated: np.ndarray | None = None
+    seen: np.ndarray | None = None
+    target: np.ndarray | None = None
+    features: TowerOutput | None = None
+    scores: TowerOutput | None = None
+    tower_missing: str | None = None
     judge_logits: np.ndarray | None = None
     judge: dict[str, Any] | None = None
     train_images: np.ndarray | None = None

@@ -14,7 +14,7 @@ import numpy as np
 
 from zoo.checks import _check
 from zoo.checks._case import Case
-from zoo.contracts import Metric, MetricInputs, MetricResult
+from zoo.contracts import Metric, MetricInputs, MetricResult, TowerOutput
 
 #: What a metric may name in ``needs``, and the `MetricInputs` fields behind each name.
 NEEDS = {
@@ -22,11 +22,16 @@ NEEDS = {
     "label": ("label",),
     "similarity": ("similarity", "candidates"),
     "generated": ("generated",),
+    "seen": ("seen", "target"),
+    "features": ("features", "target"),
+    "scores": ("scores", "target"),
     "judge": ("judge", "judge_logits"),
     "train_images": ("train_images",),
 }
 PER_TRIAL = ("trial_id", "subject", "run", "image_id", "label", "logits", "generated")
-PER_TRIAL += ("judge_logits", "similarity")
+PER_TRIAL += ("judge_logits", "similarity", "target")
+#: Side of the example's pictures: no smaller than any window that a metric slides over them.
+SIDE = 16
 
 
 def example(
@@ -37,22 +42,26 @@ def example(
     Parameters
     ----------
     perfect : bool
-        True: scores name the class and the picture seen, generated pictures are new ones. False:
-        scores of encoder and judge are drawn without regard to what was seen or to each other,
-        generated pictures copy training images.
+        True: scores name the class and the picture seen, generated pictures are those seen, which
+        are not the training images. False: all scores are drawn without regard to what was seen
+        or to each other, generated pictures copy training images.
     n, k, n_classes : int
         Trials, pictures per trial, classes.
     seed : int
     """
     rng = np.random.default_rng(seed)
     label = np.arange(n) % n_classes
-    train = rng.integers(0, 256, size=(12, 3, 8, 8), dtype=np.uint8)
+    train = rng.integers(0, 256, size=(12, 3, SIDE, SIDE), dtype=np.uint8)
+    seen = rng.integers(0, 256, size=(n, 3, SIDE, SIDE), dtype=np.uint8)
+    seen_features = rng.normal(size=(n, 8)).astype(np.float32)
     if perfect:
         named, drawn = label, np.repeat(label[:, None], k, axis=1)
-        pictures = rng.integers(0, 256, size=(n, k, 3, 8, 8), dtype=np.uint8)
+        pictures = np.repeat(seen[:, None], k, axis=1)
+        features = np.repeat(seen_features[:, None], k, axis=1)
     else:
         named, drawn = rng.permutation(label), rng.integers(n_classes, size=(n, k))
         pictures = train[rng.integers(len(train), size=(n, k))]
+        features = rng.normal(1, 1, size=(n, k, 8)).astype(np.float32)
     one_hot = np.eye(n_classes, dtype=np.float32)
     own = np.arange(n) if perfect else rng.permutation(n)
     return MetricInputs(
@@ -70,6 +79,17 @@ def example(
         candidates=np.array([f"image{i}" for i in range(n)]),
         tower="an example",
         generated=pictures,
+        seen=seen,
+        target=np.arange(n),
+        features=TowerOutput(
+            name="example", definition="an example", drawn=features, seen=seen_features
+        ),
+        scores=TowerOutput(
+            name="example",
+            definition="an example",
+            drawn=4 * one_hot[drawn] + rng.normal(0, 0.1, (n, k, n_classes)).astype(np.float32),
+            seen=4 * one_hot[label] + rng.normal(0, 0.1, (n, n_classes)).astype(np.float32),
+        ),
         judge_logits=4 * one_hot[drawn],
         judge={
             "kind": "example",
@@ -84,7 +104,11 @@ def example(
 
 def take(inputs: MetricInputs, rows: np.ndarray) -> MetricInputs:
     """Return `inputs` with these trials, in this order."""
-    return replace(inputs, **{name: getattr(inputs, name)[rows] for name in PER_TRIAL})
+    towers = {
+        name: replace(getattr(inputs, name), drawn=getattr(inputs, name).drawn[rows])
+        for name in ("features", "scores")
+    }
+    return replace(inputs, **towers, **{name: getattr(inputs, name)[rows] for name in PER_TRIAL})
 
 
 def build(case: Case) -> Metric:
@@ -125,6 +149,10 @@ def result_is_whole(case: Case) -> None:
         if result.per_sample is not None:
             assert result.per_sample.shape == (240,), result.per_sample.shape
             assert np.isfinite(result.per_sample).all()
+        if result.pairs is not None:
+            own = result.pairs.scores_NT[np.arange(240), result.pairs.target_N]
+            assert result.pairs.of in ("class", "image"), result.pairs.of
+            assert np.allclose(own, result.per_sample, atol=1e-5), "pairs disagree with per_sample"
 
 
 def perfect_is_best(case: Case) -> None:
@@ -167,7 +195,11 @@ def repeats(case: Case) -> None:
     assert one.ci95 == other.ci95
     for field in fields(inputs):
         before, after = getattr(untouched, field.name), getattr(inputs, field.name)
-        assert np.array_equal(before, after), f"compute changed inputs.{field.name}"
+        if isinstance(before, TowerOutput):
+            before, after = ((tower.drawn, tower.seen) for tower in (before, after))
+            assert all(map(np.array_equal, before, after)), f"compute changed inputs.{field.name}"
+        else:
+            assert np.array_equal(before, after), f"compute changed inputs.{field.name}"
 
 
 def what_is_missing_is_said(case: Case) -> None:
@@ -177,6 +209,11 @@ def what_is_missing_is_said(case: Case) -> None:
         if need != "label":
             blank = dict.fromkeys(NEEDS[need])
             _must_refuse(metric.compute(replace(example(perfect=False), **blank)), need)
+    if {"features", "scores"} & {*mark_of(metric)["needs"]}:
+        why = "needs a tower that is not there"
+        without = replace(example(perfect=False), features=None, scores=None, tower_missing=why)
+        _must_refuse(metric.compute(without), "a tower that is not there")
+        assert why in metric.compute(without).reason
     if "judge" in mark_of(metric)["needs"]:
         refused = {"reason": "not computed: needs a judge that knows zebras"}
         result = metric.compute(replace(example(perfect=False), judge=refused, judge_logits=None))
@@ -206,6 +243,11 @@ def degenerate_inputs_give_no_nan(case: Case) -> None:
             whole, similarity=np.full_like(whole.similarity, np.nan)
         ),
         "constant similarities": replace(whole, similarity=np.zeros_like(whole.similarity)),
+        "constant features": replace(whole, features=_constant(whole.features)),
+        "constant class scores": replace(whole, scores=_constant(whole.scores)),
+        "flat pictures": replace(
+            whole, generated=np.zeros_like(whole.generated), seen=np.zeros_like(whole.seen)
+        ),
     }
     for case, inputs in cases.items():
         result = metric.compute(inputs)
@@ -214,6 +256,10 @@ def degenerate_inputs_give_no_nan(case: Case) -> None:
         else:
             numbers = [result.value, *(result.ci95 or ())]
             assert np.isfinite(numbers).all(), f"{case}: {result}"
+
+
+def _constant(tower: TowerOutput) -> TowerOutput:
+    return replace(tower, drawn=np.zeros_like(tower.drawn), seen=np.zeros_like(tower.seen))
 
 
 def _must_refuse(result: MetricResult, case: str) -> None:

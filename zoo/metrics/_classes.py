@@ -19,6 +19,8 @@ def unmet(metric: Metric, inputs: MetricInputs) -> str | None:
         return why
     if "judge" in needs and inputs.judge is not None and "reason" in inputs.judge:
         return inputs.judge["reason"].removeprefix("not computed: ")
+    if {"features", "scores"} & {*needs} and inputs.tower_missing:
+        return inputs.tower_missing
     for name, fields in FIELDS.items():
         if name in needs and any(getattr(inputs, field) is None for field in fields):
             return f"needs {WORDS[name]}"
@@ -40,6 +42,9 @@ FIELDS = {
     "logits": ("logits",),
     "similarity": ("similarity", "candidates"),
     "generated": ("generated",),
+    "seen": ("seen", "target"),
+    "features": ("features", "target"),
+    "scores": ("scores", "target"),
     "judge": ("judge", "judge_logits"),
     "train_images": ("train_images",),
 }
@@ -47,6 +52,9 @@ WORDS = {
     "logits": "the encoder's class scores, which this control does not have",
     "similarity": "similarities of EEG and pictures, which align_image makes",
     "generated": "generated pictures",
+    "seen": "the pictures that were seen",
+    "features": "features of the pictures drawn and seen",
+    "scores": "class scores of the pictures drawn and seen",
     "judge": "a judge of pictures",
     "train_images": "the training images",
 }
