@@ -91,7 +91,7 @@ def forecasts(
 
     A conditioner or encoder whose mark does not say enough gets a ``reason`` instead.
     """
-    cells = {v.condition: c.cell for c in plan.cells for v in c.variants}
+    cells = {v.condition: c.cell for c in plan.cells for v in c.variants if v.condition}
     waiting = [node for node in plan.to_run if node.stage == "condition" and node.key in cells]
     speed = matmul_flops(threads) if waiting and device == "cpu" else None
     found = []

@@ -49,15 +49,17 @@ class Variant:
         None is the real thing.
     step : int or None
         Training step of the denoiser; None is the end of training.
-    condition, generate : str
-        Keys.
+    condition : str or None
+        Key; None where the denoiser draws as it came.
+    generate : str
+        Key.
     metrics : dict
         Label -> key of the evaluate node.
     """
 
     control: str | None
     step: int | None
-    condition: str
+    condition: str | None
     generate: str
     metrics: dict[str, str]
 
@@ -79,7 +81,9 @@ class CellPlan:
         if self.judge:
             yield self.judge
         for variant in self.variants:
-            yield from (variant.condition, variant.generate, *variant.metrics.values())
+            if variant.condition:
+                yield variant.condition
+            yield from (variant.generate, *variant.metrics.values())
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 from registry.spec import ComponentSpec
+from zoo.controls import CONTROLS
 from zoo.engine.code import code_of
 from zoo.engine.fingerprints import (
     Sources,
@@ -23,12 +24,15 @@ from zoo.engine.store import Store
 from zoo.recipe.cells import Block, Cell, Recipe
 from zoo.recipe.errors import RecipeError
 from zoo.registries import CONDITIONERS, DATASETS, ENCODERS, METRICS, OBJECTIVES, PIPELINES
+from zoo.towers.table import TOWERS
 
 #: Package of the stage modules.
 STAGES = "zoo.stages"
 
 #: Controls that replace the tokens in training; the others reuse the trained conditioner.
-TRAINED_CONTROLS = frozenset({"class_label"})
+TRAINED_CONTROLS = frozenset(name for name, control in CONTROLS.items() if control.trained)
+#: Controls in which the denoiser draws as it came.
+PROMPTED = frozenset(name for name, control in CONTROLS.items() if control.prompted)
 
 
 def plan(recipe: Recipe, roots: Roots, store: Store) -> Plan:
@@ -98,20 +102,19 @@ class _Builder:
         variants = tuple(
             self.variant(cell, control, step)
             for control in (None, *cell.controls)
-            for step in steps
+            for step in (steps if control not in PROMPTED else [None])
         )
         judge = self.judge(cell) if any("judge" in _needs(m) for m in cell.metrics) else None
         return CellPlan(cell, prepare, select, encode, judge, variants)
 
     def variant(self, cell: Cell, control: str | None, step: int | None) -> Variant:
-        trained = control if control in TRAINED_CONTROLS else None
-        condition = self.condition(cell, trained)
         generate = self.generate(cell, control, step)
+        condition = self.nodes[generate].inputs.get("condition")
         real = control is None and step is None
         metrics = {
             metric.label: self.evaluate(cell, metric, control, step)
             for metric in cell.metrics
-            if real or _needs(metric) & {"generated", "judge"}
+            if real or _needs(metric) & {"generated", "judge", "features", "scores"}
         }
         return Variant(control, step, condition, generate, metrics)
 
@@ -229,8 +232,11 @@ class _Builder:
         }
         trained = control if control in TRAINED_CONTROLS else None
         inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
-        inputs["condition"] = self.condition(cell, trained)
-        if trained is None:
+        if control in PROMPTED:
+            params["conditioner"] = None
+        else:
+            inputs["condition"] = self.condition(cell, trained)
+        if control is None or not (trained or control in PROMPTED) or CONTROLS[control].answers:
             inputs["encode"] = self.encode(cell)
         label = _label(cell.conditioner.name, control, _at(step), f"seed {cell.seed}")
         return self.add("generate", label, params, inputs, _generators(cell))
@@ -260,20 +266,53 @@ class _Builder:
         components = [spec]
         if needs & {"logits", "similarity"} and control not in TRAINED_CONTROLS:
             inputs["encode"] = self.encode(cell)
-        if needs & {"generated", "judge"}:
+        if needs & {"generated", "judge", "features", "scores"}:
             inputs["generate"] = self.generate(cell, control, step)
         if "judge" in needs:
             inputs["judge"] = self.judge(cell)
             towers = {"judge": inputs["judge"], "generate": inputs["generate"]}
             label = _label("judge", control, _at(step), f"seed {cell.seed}")
             inputs["features"] = self.add("features", label, {"tower": "judge"}, towers, [])
-        if "train_images" in needs:
+        if needs & {"features", "scores"}:
+            params["tower"] = metric.params["tower"]
+            missing = self.sources.tower_missing(metric.params["tower"])
+            if missing:
+                params["tower_missing"] = missing
+            else:
+                inputs["drawn"] = self.tower(cell, metric.params["tower"], control, step)
+                inputs["seen"] = self.tower(cell, metric.params["tower"], None, None, seen=True)
+        if needs & {"train_images", "seen"}:
+            params["pictures"] = sorted(needs & {"train_images", "seen"})
             params["dataset"] = cell.dataset.name
             params["dataset_params"] = _dataset(cell, picture_params)
             params["images"] = self.sources.images(cell)
             components.append(dataset)
         label = _label(metric.label, control, _at(step), f"seed {cell.seed}")
         return self.add("evaluate", label, params, inputs, components)
+
+    def tower(
+        self, cell: Cell, name: str, control: str | None, step: int | None, *, seen: bool = False
+    ) -> str:
+        """Add what a tower's network makes of the pictures drawn, or of those seen."""
+        network = TOWERS[name].network
+        params: dict[str, Any] = {
+            "tower": "pictures",
+            "network": network,
+            "of": "seen" if seen else "drawn",
+            "split": "test",
+            "weights": self.sources.tower_of_pictures(name),
+        }
+        if seen:
+            params["dataset"] = cell.dataset.name
+            params["dataset_params"] = _dataset(cell, picture_params)
+            params["images"] = self.sources.images(cell)
+            inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
+            return self.add(
+                "features", f"{network} of seen", params, inputs, [_spec_of_dataset(cell)]
+            )
+        inputs = {"generate": self.generate(cell, control, step)}
+        label = _label(network, control, _at(step), f"seed {cell.seed}")
+        return self.add("features", label, params, inputs, [])
 
     def add(
         self,

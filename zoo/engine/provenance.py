@@ -70,7 +70,9 @@ def provenance(
 
 def _images(plan: Plan) -> str | None:
     """Return the content hash of the folder of pictures; None where they come with the data."""
-    condition = plan.nodes[plan.cells[0].variants[0].condition]
+    real = plan.cells[0].variants[0].condition
+    assert real is not None
+    condition = plan.nodes[real]
     found: str | None = plan.nodes[condition.inputs["features"]].params["images"]
     return found
 
@@ -84,7 +86,7 @@ def _weights(plan: Plan) -> list[dict[str, Any]]:
         name = cell.cell.pipeline.params.get("weights")
         if name is not None and name not in found:
             revision = getattr(NAMED.get(name), "revision", None)
-            digest = plan.nodes[cell.variants[0].condition].params["weights"]
+            digest = plan.nodes[cell.variants[0].generate].params["weights"]
             found[name] = {"name": name, "revision": revision, "sha256": digest}
     return list(found.values())
 

@@ -7,14 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from zoo.controls import CONTROLS
+from zoo.engine.contribution import contribution
 from zoo.engine.execute import Outcome
 from zoo.engine.graph import CellPlan, Plan, Variant
 from zoo.engine.store import Store
 from zoo.recipe.cells import Recipe
 from zoo.registries import DATASETS
-
-#: The metric whose mean difference, real minus shuffled EEG, is what the EEG contributes.
-CONTRIBUTION = "image_class_accuracy"
 
 CSV_COLUMNS = (
     "cell", "control", "step", "seed", "metric", "value", "low", "high", "n", "unit", "split",
@@ -24,12 +23,12 @@ CSV_COLUMNS = (
 
 def results(recipe: Recipe, plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
     """Return the content of ``results.json``."""
-    contribution = {}
+    contributions = {}
     cells = []
     for cell in plan.cells:
         cells += [_entry(cell, variant, plan, store, outcome) for variant in cell.variants]
-        if (found := _contribution(cell, store)) is not None:
-            contribution[cell.cell.id] = found
+        if (found := contribution(cell, store)) is not None:
+            contributions[cell.cell.id] = found
     return {
         "schema": 1,
         "recipe": recipe.name,
@@ -39,7 +38,7 @@ def results(recipe: Recipe, plan: Plan, store: Store, outcome: Outcome) -> dict[
         "weights": recipe.weights,
         "stand_ins": list(recipe.stand_ins),
         "cells": cells,
-        "contribution": contribution,
+        "contribution": contributions,
     }
 
 
@@ -62,9 +61,11 @@ def _entry(
 ) -> dict[str, Any]:
     """Return one row of ``cells``: a cell, or a cell under a control or at a snapshot."""
     step = {} if variant.step is None else {"step": variant.step}
-    nodes = {"encode": cell.encode, "condition": variant.condition, "generate": variant.generate}
-    if variant.condition and "encode" not in plan.nodes[variant.condition].inputs:
-        del nodes["encode"]
+    nodes = {"generate": variant.generate}
+    if variant.condition:
+        nodes = {"condition": variant.condition, **nodes}
+    if cell.encode in plan.upstream(variant.generate):
+        nodes = {"encode": cell.encode, **nodes}
     failures = [
         {"node": outcome.failures[key].label, "message": outcome.failures[key].message}
         for key in (*nodes.values(), *variant.metrics.values())
@@ -101,16 +102,17 @@ def log_name(stage: str, variant: Variant) -> str:
 
 
 def _own_training(stage: str, variant: Variant) -> bool:
-    from zoo.engine.plan import TRAINED_CONTROLS
-
-    return stage == "condition" and variant.control in TRAINED_CONTROLS
+    control = CONTROLS.get(variant.control or "")
+    return stage == "condition" and control is not None and control.trained
 
 
 def _metric(key: str, cell: CellPlan, plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
     if key in outcome.failures:
         return {"value": None, "reason": f"not computed: {outcome.failures[key].message}"}
     metric: dict[str, Any] = json.loads((store.path(key) / "metric.json").read_text())
-    found = {name: value for name, value in metric.items() if value is not None}
+    found = {k: v for k, v in metric.items() if v is not None and k != "contribution"}
+    if not found.get("beside"):
+        found.pop("beside", None)
     if cell.encode in plan.upstream(key):
         encode = json.loads((store.path(cell.encode) / "encode.json").read_text())
         if encode.get("selected_on"):
@@ -138,45 +140,3 @@ def _notes(cell: CellPlan, store: Store) -> list[str]:
 def _overlap_sentence(overlap: dict[str, float]) -> str:
     shares = ", ".join(f"{name} {share:.0%}" for name, share in overlap.items())
     return f"Share of the test trials with something that also occurs in training: {shares}."
-
-
-def _contribution(cell: CellPlan, store: Store) -> dict[str, Any] | None:
-    """Return the mean of real minus shuffled EEG over the same trials, with its interval."""
-    import numpy as np
-
-    from zoo.statistics import paired_difference
-
-    scores: dict[str | None, dict[str, dict[str, str]]] = {}
-    for variant in cell.variants:
-        key = variant.metrics.get(CONTRIBUTION)
-        if variant.step is None and key and store.valid(key):
-            path = store.path(key) / "per_sample.csv"
-            if path.is_file():
-                with path.open(newline="") as file:
-                    scores[variant.control] = {row["trial_id"]: row for row in csv.DictReader(file)}
-    if None not in scores or "shuffled_eeg" not in scores:
-        return None
-    real, shuffled = scores[None], scores["shuffled_eeg"]
-    if not real or set(real) != set(shuffled):
-        return None
-    found = paired_difference(
-        np.array([float(real[trial]["score"]) for trial in real]),
-        np.array([float(shuffled[trial]["score"]) for trial in real]),
-        seed=cell.cell.seed,
-        clusters=np.array([real[trial]["cluster"] for trial in real]),
-    )
-    interval = "no interval" if found.ci95 is None else "interval by bootstrap"
-    units = "trials" if found.n_clusters == found.n else "clusters of trials (images or runs)"
-    return {
-        "metric": CONTRIBUTION,
-        "value": found.value,
-        "ci95": None if found.ci95 is None else [round(end, 4) for end in found.ci95],
-        "p": round(found.p, 5),
-        "n": found.n,
-        "unit": "trial",
-        "split": "test",
-        "definition": (
-            f"mean difference of the same trials, real minus shuffled EEG; {interval}, "
-            f"p by flipping signs, over {found.n_clusters} {units}"
-        ),
-    }

@@ -196,8 +196,8 @@ def _copy_logs(folder: Path, plan: Plan, store: Store) -> None:
     for cell in plan.cells:
         for variant in cell.variants:
             for stage, key in (("encode", cell.encode), ("condition", variant.condition)):
-                log = store.path(key) / "log.csv"
-                if log.is_file():
+                log = store.path(key) / "log.csv" if key else None
+                if log is not None and log.is_file():
                     target = folder / cell.cell.id / log_name(stage, variant)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(log, target)

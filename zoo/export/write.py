@@ -40,6 +40,7 @@ def write_pipeline(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> 
     """
     real = cell.variants[0]
     block = cell.cell.pipeline
+    assert real.condition is not None
     if block.name not in DRAWN or not (store.valid(cell.encode) and store.valid(real.condition)):
         return False
     encode, condition = store.path(cell.encode), store.path(real.condition)

@@ -14,7 +14,7 @@ from zoo.recipe.layers import layer, merge, normalised, with_groups, without
 from zoo.recipe.nodes import Node, plain, planted
 from zoo.recipe.overrides import Assignments
 from zoo.recipe.schema import ComponentBlock, Train, check
-from zoo.recipe.validate import compatibility
+from zoo.recipe.validate import compatibility, metric_label
 from zoo.registries import REGISTRIES
 
 _OBJECTIVE = ("encoder", "train", "objective")
@@ -87,7 +87,7 @@ class Resolver:
                 specs["pipeline"], model.pipeline, sample=model.pipeline.sample.model_dump()
             ),
             metrics=tuple(
-                _block(spec, block, label=_metric_label(block.label or spec.name, suffix))
+                _block(spec, block, label=_with_suffix(metric_label(spec, block), suffix))
                 for spec, block in zip(known, model.metrics, strict=True)
             ),
             controls=tuple(model.controls),
@@ -237,7 +237,7 @@ def _block(spec: ComponentSpec, block: ComponentBlock, **more: Any) -> Block:
     return Block(**_named(spec, block), **more)
 
 
-def _metric_label(label: str, suffix: str) -> str:
+def _with_suffix(label: str, suffix: str) -> str:
     """Return a metric's name with what its data set wants seen in it ("retrieval@mean")."""
     return label if label.endswith(suffix) else label + suffix
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeGuard, TypeVar
 from pydantic import ValidationError
 
 from registry import ComponentSpec, did_you_mean
+from zoo.controls import CONTROLS
 from zoo.recipe.deep import deep_check
 from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node, plain
@@ -23,11 +24,10 @@ from zoo.recipe.schema import (
     shown,
 )
 
-__all__ = ["CONTROLS", "compatibility", "deep_check", "valid"]
+__all__ = ["compatibility", "deep_check", "valid"]
 
-CONTROLS = ("shuffled_eeg", "class_label")
 #: What the stages of every cell make for metrics.
-_MADE = frozenset({"label", "generated", "judge", "train_images"})
+_MADE = frozenset({"label", "generated", "judge", "train_images", "seen", "features", "scores"})
 #: What an objective makes besides, by its target.
 _MADE_BY = {"label": frozenset({"logits"}), "image": frozenset({"similarity"})}
 #: Settings that only mean something where a denoiser is trained.
@@ -85,7 +85,7 @@ def compatibility(
     if "conditioner" in specs and "pipeline" in specs:
         _route(specs["conditioner"], specs["pipeline"], note)
     _metrics(tree, specs.get("objective"), metrics, note)
-    _controls(tree, encoder, specs.get("encoder"), note)
+    _controls(tree, encoder, specs, note)
 
 
 def valid(model: type[M], node: Node | None) -> M | None:
@@ -230,7 +230,7 @@ def _metrics(
         block = valid(MetricBlock, tree.at(("metrics", index)))
         if spec is None or block is None:
             continue
-        label = block.label or spec.name
+        label = metric_label(spec, block)
         if label in labels:
             note(("metrics", index), f"two metrics are called {label!r}; give one a 'label'")
         labels.add(label)
@@ -239,11 +239,49 @@ def _metrics(
             maker = f"objective {objective.name!r}" if objective and by_another else "a recipe"
             message = f"metric {spec.name!r} needs {need}, which {maker} does not make"
             note(("metrics", index), message)
+        if (problem := _tower_problem(spec, block)) is not None:
+            note(("metrics", index), problem)
+
+
+def metric_label(spec: ComponentSpec, block: MetricBlock) -> str:
+    """Return what a recipe calls a metric; the name says which image tower it looks through."""
+    if block.label:
+        return block.label
+    tower = _tower(spec, block)
+    return spec.name if tower is None else f"{spec.name}@{tower}"
+
+
+def _tower(spec: ComponentSpec, block: MetricBlock) -> Any:
+    if not {"features", "scores"} & set(spec.meta.get("needs", ())):
+        return None
+    return _value(spec, block.params, "tower")
+
+
+def _tower_problem(spec: ComponentSpec, block: MetricBlock) -> str | None:
+    """Return why the image tower of a metric cannot serve it, or None."""
+    from zoo.towers.table import towers_giving, unknown
+
+    tower = _tower(spec, block)
+    if tower is None:
+        return None
+    if (sentence := unknown(tower)) is not None:
+        return sentence
+    for need, gives in (("scores", "logits"), ("features", "features")):
+        if need in spec.meta["needs"] and tower not in towers_giving(gives):
+            return (
+                f"metric {spec.name!r} needs {need}, which tower {tower!r} does not give; "
+                f"these do: {', '.join(towers_giving(gives))}"
+            )
+    return None
 
 
 def _controls(
-    tree: Node, encoder: EncoderBlock | None, spec: ComponentSpec | None, note: Note
+    tree: Node,
+    encoder: EncoderBlock | None,
+    specs: Mapping[str, ComponentSpec],
+    note: Note,
 ) -> None:
+    spec, objective = specs.get("encoder"), specs.get("objective")
     node = tree.at(("controls",))
     controls = plain(node) if node is not None and isinstance(node.value, list) else []
     for index, control in enumerate(controls):
@@ -253,6 +291,12 @@ def _controls(
             note(("controls", index), f"unknown control {control!r}. {hint}{known}")
         elif control in controls[:index]:
             note(("controls", index), f"{control!r} is listed twice")
+        elif CONTROLS[control].answers and objective and objective.meta.get("target") != "label":
+            note(
+                ("controls", index),
+                f"{control!r} needs the class that the encoder names, and objective "
+                f"{objective.name!r} names none",
+            )
     if "class_label" in controls and encoder is not None and spec is not None:
         tokens = spec.meta.get("tokens", ())
         shape = [_value(spec, encoder.params, t) if isinstance(t, str) else t for t in tokens]

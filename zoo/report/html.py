@@ -68,7 +68,7 @@ def _cell(
         "controls": [tables.control_title(control) for control in controls],
         "rows": tables.rows(finals),
         "definitions": tables.definitions(finals),
-        "contribution": results.get("contribution", {}).get(group[0]["id"]),
+        **_trust(group[0], results),
         "snapshots": [
             (entry["coords"]["step"], tables.control_title(entry["control"]), entry)
             for entry in snapshots
@@ -85,6 +85,20 @@ def _cell(
             for entry in finals
             for stage, seconds in entry.get("timings", {}).items()
         ],
+    }
+
+
+def _trust(entry: tables.Entry, results: dict[str, Any]) -> dict[str, Any]:
+    """Return what says how far the figures of a cell can be trusted."""
+    found = results.get("contribution", {}).get(entry["id"])
+    return {
+        "contribution": tables.contribution_rows(found) if found else [],
+        "over": [tables.control_title(control) for control in found["over"]] if found else [],
+        "verdict": found["verdict"] if found else None,
+        "leakage": entry.get("leakage"),
+        "ledger": entry.get("ledger"),
+        "look": entry.get("look"),
+        "probe": entry.get("probe"),
     }
 
 

@@ -19,6 +19,8 @@ STYLES = {
     None: ("#0072B2", "o"),
     "shuffled_eeg": ("#D55E00", "s"),
     "class_label": ("#009E73", "^"),
+    "predicted_label": ("#CC79A7", "v"),
+    "class_prompt": ("#E69F00", "P"),
 }
 OTHER = ("#555555", "D")
 STYLE = {"svg.fonttype": "path", "svg.hashsalt": "zoo"}
@@ -43,6 +45,16 @@ def at_a_glance(entries: Sequence[dict[str, Any]]) -> Plot | None:
         for label, metric in entry["metrics"].items()
         if metric.get("value") is not None
     )
+    # One axis for all: what has another scale (a distance, decibels) is in the table alone.
+    labels = [
+        label
+        for label in labels
+        if all(
+            abs(end) <= 1
+            for metric in (entry["metrics"].get(label) or {} for entry in entries)
+            for end in [metric.get("value") or 0, *(metric.get("ci95") or ())]
+        )
+    ]
     if not labels:
         return None
     controls = list(dict.fromkeys(entry["control"] for entry in entries))

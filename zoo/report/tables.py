@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from zoo.controls import CONTROLS
+
 #: An entry of ``results.json``: one cell as it is, under a control, or at a snapshot.
 Entry = dict[str, Any]
-
-CONTROLS = {
-    None: "real EEG",
-    "shuffled_eeg": "shuffled EEG",
-    "class_label": "class label (ceiling)",
-}
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,9 @@ class Mean:
 
 def control_title(control: str | None) -> str:
     """Return what the report calls a control; None is the real thing."""
-    return CONTROLS.get(control, str(control).replace("_", " "))
+    if control is None:
+        return "real EEG"
+    return CONTROLS[control].title if control in CONTROLS else control.replace("_", " ")
 
 
 def metric_title(label: str) -> str:
@@ -86,6 +84,9 @@ def figure(metric: dict[str, Any] | None) -> Figure:
         )
     ci95 = metric.get("ci95")
     about = f"n = {metric['n']} {metric['unit']}s · {metric['split']}"
+    about += "".join(
+        f" · {words}: {value:.3f}" for words, value in metric.get("beside", {}).items()
+    )
     if metric.get("selected_on"):
         about += f" · encoder chosen on {metric['selected_on']}"
     return Figure(
@@ -111,6 +112,41 @@ def rows(entries: Sequence[Entry]) -> list[Row]:
             )
         )
     return found
+
+
+def contribution_rows(found: dict[str, Any]) -> list[tuple[str, Figure, Figure, list[Figure]]]:
+    """Return one line per score: what the EEG adds, what beyond the class, what over each control.
+
+    `found` is one cell's ``contribution`` of ``results.json``.
+    """
+    labels = dict.fromkeys(found["scores"])
+    labels.update(dict.fromkeys(label for entry in found["over"].values() for label in entry))
+    return [
+        (
+            metric_title(label),
+            _gain(found["scores"].get(label, {}).get("eeg")),
+            _gain(found["scores"].get(label, {}).get("within_class")),
+            [_gain(entry.get(label)) for entry in found["over"].values()],
+        )
+        for label in labels
+    ]
+
+
+def _gain(gain: dict[str, Any] | None) -> Figure:
+    if gain is None:
+        return Figure()
+    if gain.get("value") is None:
+        return Figure(reason=gain["reason"])
+    ends = gain.get("ci95")
+    about = f"n = {gain['n']} {gain['unit']}s"
+    if "p_holm" in gain:
+        about += f" · p = {gain['p_holm']:.4f} (Holm)"
+    return Figure(
+        value=f"{gain['value']:+.3f}",
+        interval=f"[{ends[0]:+.3f}, {ends[1]:+.3f}]" if ends else "no interval",
+        about=about,
+        definition=gain["definition"],
+    )
 
 
 def definitions(entries: Sequence[Entry]) -> list[tuple[str, str]]:

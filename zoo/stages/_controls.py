@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
-from zoo.contracts import DataError
+from zoo.contracts import DataError, SignalInfo
+from zoo.controls import CONTROLS
 from zoo.seeds import numpy_rng, torch_generator
+from zoo.stages._encoder import build_encoder, tokens_of_each
 
 #: Controls whose tokens replace the EEG's in training too.
-TRAINED = ("class_label",)
-CONTROLS = ("shuffled_eeg", *TRAINED)
+TRAINED = tuple(name for name, control in CONTROLS.items() if control.trained)
 
 
 def derangement(subject_N: np.ndarray, seed: int) -> np.ndarray:
@@ -49,3 +54,32 @@ def class_codes(n_classes: int, n_tokens: int, embed_dim: int) -> Tensor:
             for k in range(n_classes)
         ]
     )
+
+
+def zero_tokens(encode: Path, subject_N: np.ndarray, *, device: str) -> Tensor:
+    """Return the tokens (N, L, D) of an EEG that is zero throughout, for each trial's subject.
+
+    Zero is meant after normalisation: the mean of the training trials where that is by channel.
+
+    Parameters
+    ----------
+    encode : Path
+        What the stage encode published.
+    subject_N : array (N,)
+        Subjects without training trials count as unseen, as in `encode`.
+    device : str
+    """
+    built = json.loads((encode / "encoder.json").read_text(encoding="utf-8"))
+    signal = SignalInfo.from_json(built["signal"])
+    encoder = build_encoder({"name": built["name"], "params": built["params"]}, signal, seed=0)
+    encoder.load_state_dict(load_file(encode / "encoder.safetensors"))
+    encoder.eval().to(device)
+    known_N = np.where(np.isin(subject_N, built["trained_subjects"]), subject_N, -1)
+    subjects, of_trial_N = np.unique(known_N, return_inverse=True)
+    tokens_SLD = tokens_of_each(
+        encoder,
+        torch.zeros(len(subjects), signal.n_chans, signal.n_times, device=device),
+        torch.from_numpy(subjects.astype(np.int64)).to(device),
+    )
+    # As coarse as the published tokens of the real trials.
+    return tokens_SLD.cpu().half().float()[torch.from_numpy(of_trial_N)]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from zoo.contracts import MetricInputs, MetricResult
+from zoo.contracts import MetricInputs, MetricResult, TowerOutput
+from zoo.metrics._intervals import units_of
 from zoo.registries import DATASETS, METRICS
 from zoo.stages._context import Context, Inputs
-from zoo.statistics import independent_units
+from zoo.stages._contribution import contributions
+from zoo.stages._vae_features import resized
 
 #: Training images are kept at this size: metrics compare pictures coarser than that.
 SIDE = 64
@@ -22,34 +24,45 @@ SIDE = 64
 def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> None:
     """Publish ``metric.json`` and, where the metric scores trials, ``per_sample.csv``.
 
-    Trials with the same ``cluster`` there (an image, a run) are resampled together.
+    Trials with the same ``cluster`` there (an image, a run) are resampled together. A metric that
+    scores every pairing of what was drawn with what was seen also gets ``contribution``: what the
+    trial's own EEG adds, and what it adds beyond the class.
 
     Parameters
     ----------
     inputs : mapping
-        ``prepare`` and ``select`` always; ``encode``, ``generate``, ``judge`` and ``features``
-        (the judge's scores) as the metric's ``needs`` ask.
+        ``prepare`` and ``select`` always; ``encode``, ``generate``, ``judge``, ``features`` (the
+        judge's scores), ``drawn`` and ``seen`` (a tower's outputs) as the metric's ``needs`` ask.
     params : dict
-        ``metric`` (name), ``params``, ``split``, ``seed``; ``dataset`` and ``dataset_params``
-        where the training images are needed.
+        ``metric`` (name), ``params``, ``split``, ``seed``; ``pictures`` ("seen", "train_images"),
+        ``dataset`` and ``dataset_params`` where pictures are needed; ``tower`` (name) or
+        ``tower_missing`` (a sentence) where a tower is.
     """
     metric = METRICS.create(params["metric"], **params["params"])
     scored = read_inputs(inputs, params, context)
     result = _averaged(metric.compute(scored), scored.repetitions)
     _check(result, params["metric"], len(scored.trial_id))
-    kept = {name: value for name, value in asdict(result).items() if name != "per_sample"}
+    kept = {
+        field.name: getattr(result, field.name)
+        for field in fields(result)
+        if field.name not in ("per_sample", "pairs")
+    }
+    if result.value is not None:
+        kept["higher_is_better"] = METRICS.spec(params["metric"]).meta["higher_is_better"]
+    if result.pairs is not None:
+        kept["contribution"] = contributions(result, scored, kept["higher_is_better"])
     text = json.dumps(kept, indent=2, allow_nan=False)
     (out / "metric.json").write_text(text + "\n", encoding="utf-8")
     if result.per_sample is not None:
-        units, _ = independent_units(
-            trial_id=scored.trial_id,
-            image_id=scored.image_id,
-            subject=scored.subject,
-            run=scored.run,
-            image_known=scored.image_known,
-        )
+        units, _ = units_of(scored)
         table = pd.DataFrame(
-            {"trial_id": scored.trial_id, "score": result.per_sample, "cluster": units}
+            {
+                "trial_id": scored.trial_id,
+                "subject": scored.subject,
+                "image_id": scored.image_id,
+                "score": result.per_sample,
+                "cluster": units,
+            }
         )
         table.to_csv(out / "per_sample.csv", index=False)
 
@@ -64,41 +77,79 @@ def read_inputs(inputs: Inputs, params: dict[str, Any], context: Context) -> Met
         select = {name: stored[name] for name in stored.files}
     here = select["split"] == params["split"]
     trial_id = select["trial_id"][here].astype(str)
-    fields: dict[str, Any] = {}
+    image_id = select["image_id"][here].astype(str)
+    distinct, target = np.unique(image_id, return_inverse=True)
+    given: dict[str, Any] = {"target": target.astype(np.int64)}
     if "encode" in inputs:
-        fields |= _answers(inputs["encode"], trial_id)
+        given |= _answers(inputs["encode"], trial_id)
     if "generate" in inputs:
         index = pd.read_csv(inputs["generate"] / "index.csv", dtype={"trial_id": str})
         ids = index["trial_id"].to_numpy(dtype=str)
-        images = np.load(inputs["generate"] / "images.npy", allow_pickle=False)
-        fields["generated"] = images[_rows(ids, trial_id, "generate")]
+        given["generated"] = _aligned(
+            inputs["generate"] / "images.npy", _rows(ids, trial_id, "generate")
+        )
     if "judge" in inputs:
-        fields["judge"] = json.loads((inputs["judge"] / "judge.json").read_text(encoding="utf-8"))
-        if "reason" not in fields["judge"]:
+        given["judge"] = json.loads((inputs["judge"] / "judge.json").read_text(encoding="utf-8"))
+        if "reason" not in given["judge"]:
             ids = np.load(inputs["features"] / "trial_ids.npy", allow_pickle=False).astype(str)
             scores = np.load(inputs["features"] / "judge_logits.npy", allow_pickle=False)
-            fields["judge_logits"] = scores[_rows(ids, trial_id, "features")]
+            given["judge_logits"] = scores[_rows(ids, trial_id, "features")]
+    given["tower_missing"] = params.get("tower_missing")
+    if "drawn" in inputs:
+        given |= _tower(inputs, params["tower"], trial_id, distinct)
     if (inputs["prepare"] / "repetitions.npy").is_file():
         counts = np.load(inputs["prepare"] / "repetitions.npy", allow_pickle=False)
-        fields["repetitions"] = counts[select["rows"][here]]
+        given["repetitions"] = counts[select["rows"][here]]
     train = select["split"] == "train"
-    if "dataset" in params:
+    pictures = params.get("pictures", ())
+    if pictures:
         dataset = DATASETS.create(params["dataset"], **params["dataset_params"])
+    if "train_images" in pictures:
         shown = sorted(set(select["image_id"][train].astype(str).tolist()))
-        fields["train_images"] = _images(dataset, shown, context)
+        given["train_images"] = _images(dataset, shown, context, side=SIDE)
+    if "seen" in pictures:
+        side = given["generated"].shape[-1]
+        given["seen"] = _images(dataset, distinct.tolist(), context, side=side, exactly=True)
     return MetricInputs(
         trial_id=trial_id,
         subject=select["subject"][here],
         run=_runs(select["session"], select["run"])[here],
-        image_id=select["image_id"][here].astype(str),
+        image_id=image_id,
         label=select["true_label"][here].astype(np.int64),
         class_names=tuple(signal["class_names"]),
         trained_classes=tuple(np.unique(select["label"][train]).tolist()),
         split=params["split"],
         seed=params["seed"],
         image_known=json.loads((inputs["prepare"] / "pairing.json").read_text())["image_known"],
-        **fields,
+        **given,
     )
+
+
+def _tower(
+    inputs: Inputs, name: str, trial_id: np.ndarray, distinct: np.ndarray
+) -> dict[str, TowerOutput]:
+    """Return what a tower gives, features or class scores or both."""
+    drawn, seen = inputs["drawn"], inputs["seen"]
+    rows = _rows(np.load(drawn / "trial_ids.npy").astype(str), trial_id, "features")
+    image_ids = json.loads((seen / "image_ids.json").read_text())
+    assert image_ids == distinct.tolist(), "features and select disagree about the pictures seen"
+    definition = json.loads((drawn / "tower.json").read_text())[name]["definition"]
+    found = {}
+    for field, file in (("features", f"{name}.npy"), ("scores", f"{name}.logits.npy")):
+        if (drawn / file).is_file():
+            found[field] = TowerOutput(
+                name=name,
+                definition=definition,
+                drawn=_aligned(drawn / file, rows),
+                seen=np.load(seen / file, mmap_mode="r", allow_pickle=False),
+            )
+    return found
+
+
+def _aligned(file: Path, rows: np.ndarray) -> np.ndarray:
+    """Return the rows of an array, memory-mapped where they are all in order."""
+    array = np.load(file, mmap_mode="r", allow_pickle=False)
+    return array if np.array_equal(rows, np.arange(len(array))) else array[rows]
 
 
 def _answers(encode: Path, trial_id: np.ndarray) -> dict[str, Any]:
@@ -146,17 +197,25 @@ def _rows(ids: np.ndarray, wanted: np.ndarray, stage: str) -> np.ndarray:
     return rows
 
 
-def _images(dataset: Any, image_ids: list[str], context: Context) -> np.ndarray:
-    """Return the images, 64x64 at most, read in blocks: native ones may be large."""
+def _images(
+    dataset: Any, image_ids: list[str], context: Context, *, side: int, exactly: bool = False
+) -> np.ndarray:
+    """Return the images, of this side (at most, unless `exactly`), read in blocks.
+
+    Native ones may be large. Training images are compared coarsely, by area; pictures seen are
+    brought to the size of those drawn by Lanczos' filter, as the denoiser's training saw them.
+    """
     import torch
 
     blocks = []
     for start in range(0, len(image_ids), 256):
         chosen = image_ids[start : start + 256]
         images = dataset.images(chosen, context.data_root, context.image_root)
-        if max(images.shape[2:]) > SIDE:
+        if exactly:
+            images = resized(images, side).numpy()
+        elif max(images.shape[2:]) > side:
             large = torch.from_numpy(np.ascontiguousarray(images)).float()
-            small = torch.nn.functional.interpolate(large, size=(SIDE, SIDE), mode="area")
+            small = torch.nn.functional.interpolate(large, size=(side, side), mode="area")
             images = small.round().byte().numpy()
         blocks.append(images)
     return np.concatenate(blocks)

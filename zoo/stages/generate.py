@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,19 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from zoo.contracts import Conditioner, DataError, Pipeline
+from zoo.contracts import Conditioning, DataError, Pipeline
+from zoo.controls import CONTROLS
 from zoo.progress import bar
+from zoo.registries import PIPELINES
 from zoo.seeds import named_seed
 from zoo.stages._context import Context, Inputs
-from zoo.stages._controls import derangement
-from zoo.stages._drawing import HALF, build, restore, tokens_of_trials
+from zoo.stages._controls import derangement, zero_tokens
+from zoo.stages._drawing import HALF, build, class_names, restore, tokens_of_trials
+from zoo.stages._prompts import class_prompt, text_states
 from zoo.stages._selected import Selected
+
+#: Rows of the test trials -> what they are drawn from, and what stands for nothing.
+Given = Callable[[np.ndarray], tuple[Conditioning, Conditioning]]
 
 
 def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> None:
@@ -28,16 +36,17 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     Parameters
     ----------
     inputs : mapping
-        "prepare", "select", "condition", and "encode" (not in the control ``class_label``).
+        "prepare", "select"; "condition" but for prompts; "encode" but where the control does
+        without (``class_label``, ``class_prompt``).
     params : dict
-        "conditioner", "pipeline" ({"name", "params"}), "sample" (steps, guidance_scale, scheduler,
-        images_per_trial, batch_size), "seed", "control" (None, "shuffled_eeg" or "class_label"),
-        "tokens" ([L, D], for class_label), "precision" (the conditioner's), "snapshot" (a step,
-        or None for the end of training).
+        "conditioner" (None for prompts), "pipeline" ({"name", "params"}), "sample" (steps,
+        guidance_scale, scheduler, images_per_trial, batch_size), "seed", "control" (None or one of
+        `zoo.controls.CONTROLS`), "tokens" ([L, D], for class_label), "precision" (the
+        conditioner's), "snapshot" (a step, or None for the end of training).
     out : Path
         Receives images.npy, uint8 (N, K, 3, H, W); index.csv (trial_id, label, image_id,
-        source_trial_id), row i for row i of the array; images/<trial_id>_<k>.png, which carry
-        what made them as a text chunk called "eegzoo".
+        source_trial_id: whose EEG it was, prompt), row i for row i of the array;
+        images/<trial_id>_<k>.png, which carry what made them as a text chunk called "eegzoo".
     context : Context
 
     Raises
@@ -49,11 +58,72 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     test = trials.positions("test")
     if not len(test):
         raise DataError("the split holds no test trial to draw a picture for; choose another split")
-    tokens_NLD = tokens_of_trials(inputs, params, trials)
-    source = test
-    if params["control"] == "shuffled_eeg":
-        source = test[derangement(trials.subject[test], params["seed"])]
+    control = params["control"]
+    if control is not None and CONTROLS[control].prompted:
+        source = _from_prompts(inputs, params, trials, test, context)
+    else:
+        source = _from_tokens(inputs, params, trials, test, context)
 
+    k = params["sample"]["images_per_trial"]
+    ids = trials.trial_id[test]
+    seeds = [named_seed(params["seed"], "image", str(name), i) for name in ids for i in range(k)]
+    images = _draw_all(source, np.repeat(np.arange(len(test)), k), seeds, params, context)
+    images_NKCHW = images.reshape(len(test), k, *images.shape[1:])
+    index = pd.DataFrame(
+        {
+            "trial_id": ids,
+            "label": trials.true_label[test],
+            "image_id": trials.image_id[test],
+            "source_trial_id": source.trial_ids,
+            "prompt": source.prompts,
+        }
+    )
+    np.save(out / "images.npy", images_NKCHW)
+    index.to_csv(out / "index.csv", index=False)
+    _write_pictures(images_NKCHW, index, seeds, params, out / "images")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the pictures of N trials are drawn from.
+
+    Parameters
+    ----------
+    given : callable
+    pipeline : Pipeline
+    trial_ids : array of str (N,)
+        Whose EEG each is drawn from; empty where it is nobody's.
+    prompts : array of str (N,)
+        The text each is drawn from; empty where it is none.
+    guided : bool
+        False where there is nothing to be guided towards.
+    """
+
+    given: Given
+    pipeline: Pipeline
+    trial_ids: np.ndarray
+    prompts: np.ndarray
+    guided: bool = True
+
+
+def _from_tokens(
+    inputs: Inputs, params: dict[str, Any], trials: Selected, test: np.ndarray, context: Context
+) -> _Source:
+    """Return the trained conditioner and denoiser on the tokens that the control asks for."""
+    control = params["control"]
+    tokens_NLD = tokens_of_trials(inputs, params, trials)
+    whose = trials.trial_id[test]
+    if control == "shuffled_eeg":
+        other = test[derangement(trials.subject[test], params["seed"])]
+        tokens_NLD, whose = tokens_NLD[torch.from_numpy(other)], trials.trial_id[other]
+    elif control == "zero_eeg":
+        tokens_NLD = zero_tokens(inputs["encode"], trials.subject[test], device=context.device)
+    elif control == "mean_embedding":
+        mean_LD = tokens_NLD[torch.from_numpy(trials.positions("train"))].mean(0)
+        tokens_NLD = mean_LD.expand(len(test), -1, -1)
+    else:
+        tokens_NLD = tokens_NLD[torch.from_numpy(test)]
+    own = control in (None, "shuffled_eeg")
     conditioner, pipeline, _ = build(
         params,
         context,
@@ -66,51 +136,77 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     restore(conditioner, pipeline, folder / "snapshots" / str(snapshot) if snapshot else folder)
     conditioner.eval()
 
-    k = params["sample"]["images_per_trial"]
-    ids = trials.trial_id[test]
-    seeds = [named_seed(params["seed"], "image", str(name), i) for name in ids for i in range(k)]
-    tokens_PLD = tokens_NLD[torch.from_numpy(source)].repeat_interleave(k, dim=0)
-    images = _draw_all(conditioner, pipeline, tokens_PLD, seeds, params, context)
-    images_NKCHW = images.reshape(len(test), k, *images.shape[1:])
-    index = pd.DataFrame(
-        {
-            "trial_id": ids,
-            "label": trials.true_label[test],
-            "image_id": trials.image_id[test],
-            "source_trial_id": trials.trial_id[source],
-        }
-    )
-    np.save(out / "images.npy", images_NKCHW)
-    index.to_csv(out / "index.csv", index=False)
-    _write_pictures(images_NKCHW, index, seeds, params, out / "images")
+    def given(rows: np.ndarray) -> tuple[Conditioning, Conditioning]:
+        nothing = conditioner.unconditional(len(rows))
+        if control == "unconditional":
+            return nothing, nothing
+        return conditioner(tokens_NLD[torch.from_numpy(rows)].to(context.device)), nothing
+
+    nobody = np.full(len(test), "")
+    whose = whose if own else nobody
+    return _Source(given, pipeline, whose, nobody, guided=control != "unconditional")
+
+
+def _from_prompts(
+    inputs: Inputs, params: dict[str, Any], trials: Selected, test: np.ndarray, context: Context
+) -> _Source:
+    """Return the denoiser as it came, on the stock prompts of the true or the decoded classes."""
+    pipeline = PIPELINES.create(params["pipeline"]["name"], **params["pipeline"]["params"])
+    pipeline.load(context.weights_root, device=context.device)
+    pipeline.open("none")
+    if HALF[params["precision"]] is not None:
+        pipeline.keep_frozen_in(HALF[params["precision"]])
+    prompts = [class_prompt(name) for name in class_names(inputs)]
+    label_N, whose = trials.true_label[test], np.full(len(test), "")
+    if CONTROLS[params["control"]].answers:
+        label_N, whose = _decoded(inputs["encode"], trials)[test], trials.trial_id[test]
+    states_KMw = text_states(pipeline.info(), [*prompts, ""]).to(context.device)
+
+    def given(rows: np.ndarray) -> tuple[Conditioning, Conditioning]:
+        states_BMw = states_KMw[torch.from_numpy(label_N[rows])]
+        nothing_BMw = states_KMw[-1:].expand(len(rows), -1, -1)
+        return (
+            Conditioning(encoder_hidden_states=states_BMw),
+            Conditioning(encoder_hidden_states=nothing_BMw),
+        )
+
+    return _Source(given, pipeline, whose, np.array(prompts)[label_N])
+
+
+def _decoded(encode: Path, trials: Selected) -> np.ndarray:
+    """Return the trained class that the encoder names for every selected trial, (N,) int64."""
+    ids = np.load(encode / "trial_ids.npy", allow_pickle=False)
+    assert (ids == trials.trial_id).all(), "encode and select disagree about the trials"
+    trained = np.unique(trials.label[trials.positions("train")])
+    logits_NC = np.load(encode / "logits.npy", allow_pickle=False)
+    return trained[logits_NC[:, trained].argmax(axis=1)]
 
 
 @torch.no_grad()
 def _draw_all(
-    conditioner: Conditioner,
-    pipeline: Pipeline,
-    tokens_PLD: Tensor,
+    source: _Source,
+    rows_P: np.ndarray,
     seeds: list[int],
     params: dict[str, Any],
     context: Context,
 ) -> np.ndarray:
-    """Return one picture for each row of tokens, uint8 (P, 3, H, W)."""
+    """Return one picture for each row, uint8 (P, 3, H, W)."""
     sample = params["sample"]
     dtype = HALF[params["precision"]]
     device = torch.device(context.device)
-    pictures = []
+    pictures: list[Tensor] = []
     with bar("draw pictures", len(seeds), unit="picture") as progress:
         for start in range(0, len(seeds), sample["batch_size"]):
             part = slice(start, start + sample["batch_size"])
             with torch.autocast(device.type, dtype, enabled=dtype is not None):
-                given = conditioner(tokens_PLD[part].to(device))
+                given, nothing = source.given(rows_P[part])
                 pictures.append(
-                    pipeline.generate(
+                    source.pipeline.generate(
                         given,
-                        conditioner.unconditional(len(seeds[part])),
+                        nothing,
                         seeds=seeds[part],
                         steps=sample["steps"],
-                        guidance_scale=sample["guidance_scale"],
+                        guidance_scale=sample["guidance_scale"] if source.guided else 1.0,
                         scheduler=sample["scheduler"],
                     )
                 )
@@ -134,6 +230,7 @@ def _write_pictures(
                 "trial_id": str(trial.trial_id),
                 "source_trial_id": str(trial.source_trial_id),
                 "control": params["control"],
+                "prompt": str(trial.prompt),
                 "picture": i,
                 "seed": seeds[n * k + i],
             }

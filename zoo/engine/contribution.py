@@ -1,0 +1,177 @@
+"""What the EEG contributes to each score, what a control takes away, and what that makes of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from zoo.controls import CONTROLS
+from zoo.engine.graph import CellPlan
+from zoo.engine.store import Store
+
+#: A recipe's control without any training on pictures: what a trained generator has to beat.
+CAPTION = "predicted_label"
+ALPHA = 0.05
+
+
+def contribution(cell: CellPlan, store: Store) -> dict[str, Any] | None:
+    """Return what ``results.json`` says of a cell's contributions; None without scored trials.
+
+    ``scores``: for each metric what the trial's own EEG adds over another trial's, and over
+    another trial's of the same class. ``over``: for each control the mean difference of the same
+    trials, real minus control. ``verdict``: what follows. Positive always means that the real
+    thing is better.
+    """
+    real = _scored(cell, None, store)
+    if not real:
+        return None
+    scores = {label: m["contribution"] for label, (m, _) in real.items() if "contribution" in m}
+    over = _over_controls(cell, real, store)
+    return {"scores": scores, "over": over, "verdict": verdict(scores, over)}
+
+
+Scored = dict[str, tuple[dict[str, Any], Path]]
+
+
+def _scored(cell: CellPlan, control: str | None, store: Store) -> Scored:
+    """Return label -> metric.json and per_sample.csv of every metric that scored trials."""
+    found: Scored = {}
+    for variant in cell.variants:
+        if variant.control != control or variant.step is not None:
+            continue
+        for label, key in variant.metrics.items():
+            table = store.path(key) / "per_sample.csv"
+            if store.valid(key) and table.is_file():
+                metric = json.loads((store.path(key) / "metric.json").read_text("utf-8"))
+                found[label] = (metric, table)
+    return found
+
+
+def _over_controls(cell: CellPlan, real: Scored, store: Store) -> dict[str, dict[str, Any]]:
+    """Return control -> label -> mean difference; p is Holm's over all of them."""
+    from zoo.comparison import holm
+
+    found: dict[str, dict[str, Any]] = {}
+    for control in cell.cell.controls:
+        theirs = _scored(cell, control, store)
+        found[control] = {
+            label: _difference(metric, table, theirs[label][1], cell.cell.seed)
+            for label, (metric, table) in real.items()
+            if label in theirs
+        }
+    entries = [entry for entries in found.values() for entry in entries.values()]
+    if entries:
+        for entry, p in zip(entries, holm([entry["p"] for entry in entries]), strict=True):
+            entry["p_holm"] = round(float(p), 5)
+    return {control: entries for control, entries in found.items() if entries}
+
+
+def _difference(metric: dict[str, Any], real: Path, control: Path, seed: int) -> dict[str, Any]:
+    import numpy as np
+
+    from zoo.statistics import paired_difference
+
+    a, b = _read(real), _read(control)
+    assert list(a) == list(b), "a control scored other trials than the real thing"
+    sign = 1 if metric["higher_is_better"] else -1
+    found = paired_difference(
+        sign * np.array([float(row["score"]) for row in a.values()]),
+        sign * np.array([float(row["score"]) for row in b.values()]),
+        seed=seed,
+        clusters=np.array([row["cluster"] for row in a.values()]),
+    )
+    interval = "no interval" if found.ci95 is None else "interval by bootstrap"
+    units = "trials" if found.n_clusters == found.n else "clusters of trials"
+    return {
+        "value": found.value,
+        "ci95": None if found.ci95 is None else [round(end, 4) for end in found.ci95],
+        "p": round(found.p, 5),
+        "n": found.n,
+        "unit": "trial",
+        "split": metric["split"],
+        "definition": (
+            "mean difference of the same trials, real minus control, positive where the real "
+            f"thing is better; {interval}, p by flipping signs, over {found.n_clusters} {units}"
+        ),
+    }
+
+
+def _read(table: Path) -> dict[str, dict[str, str]]:
+    with table.open(newline="") as file:
+        return {row["trial_id"]: row for row in csv.DictReader(file)}
+
+
+def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return what kind of generator this is: ``kind`` and one ``sentence``.
+
+    ``beyond the class``: some picture score is better with the trial's own EEG than with another
+    trial's of the same class. ``a classifier with a caption``: none is, and the generator gains
+    nothing over the stock prompt of the decoded class. ``class only``: none is, but it does gain
+    over the prompt. ``not told``: the data or the recipe do not let one say. Several scores are
+    corrected by Holm's method.
+    """
+    from zoo.comparison import holm
+
+    within = {
+        label: entry["within_class"]
+        for label, entry in scores.items()
+        if "within_class" in entry and "value" in entry["within_class"]
+    }
+    if not within:
+        reasons = [e["within_class"]["reason"] for e in scores.values() if "within_class" in e]
+        why = reasons[0] if reasons else "no metric of this recipe compares pictures"
+        return {
+            "kind": "not told",
+            "sentence": f"Whether anything beyond the class arrives cannot be told: {why}.",
+        }
+    adjusted = dict(zip(within, holm([gain["p"] for gain in within.values()]), strict=True))
+    beyond = [k for k, gain in within.items() if gain["value"] > 0 and adjusted[k] < ALPHA]
+    if beyond:
+        best = min(beyond, key=lambda label: adjusted[label])
+        gain = within[best]
+        return {
+            "kind": "beyond the class",
+            "sentence": (
+                f"More than the class arrives: {best} is {_signed(gain)} better with the trial's "
+                f"own EEG than with another trial's of the same class ({len(beyond)} of "
+                f"{len(within)} picture scores, Holm-corrected)."
+            ),
+        }
+    nothing = (
+        f"No picture score ({', '.join(within)}) is better with the trial's own EEG than with "
+        "another trial's of the same class"
+    )
+    if CAPTION not in over:
+        return {
+            "kind": "not told",
+            "sentence": (
+                f"{nothing}; whether the generator beats a stock prompt of the decoded class is "
+                f"not told without the control {CAPTION}."
+            ),
+        }
+    caption = over[CAPTION]
+    gains = [k for k, d in caption.items() if d["value"] > 0 and d["p_holm"] < ALPHA]
+    if gains:
+        return {
+            "kind": "class only",
+            "sentence": (
+                f"{nothing}; over {CONTROLS[CAPTION].title!r} it gains in {', '.join(gains)}: the "
+                "class arrives, and pictures of the class are drawn more like those seen."
+            ),
+        }
+    compared = ", ".join(f"{label} {_signed(d)}" for label, d in caption.items())
+    return {
+        "kind": "a classifier with a caption",
+        "sentence": (
+            f"This is a classifier with a caption: {nothing[0].lower()}{nothing[1:]}, and it gains "
+            f"nothing over drawing the stock prompt of the decoded class ({compared})."
+        ),
+    }
+
+
+def _signed(gain: dict[str, Any]) -> str:
+    ends = gain.get("ci95")
+    interval = f" [{ends[0]:+.3f}, {ends[1]:+.3f}]" if ends else ""
+    return f"{gain['value']:+.3f}{interval}"

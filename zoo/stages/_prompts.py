@@ -1,0 +1,29 @@
+"""The stock text prompts of classes, and what the denoiser's own text encoder makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from zoo.contracts import PipelineInfo
+
+
+def class_prompt(name: str) -> str:
+    """Return "a photo of a <class>"."""
+    return f"a photo of {'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+@torch.no_grad()
+def text_states(info: PipelineInfo, prompts: Sequence[str]) -> Tensor:
+    """Return the stock text states (P, M, width) of prompts, on the CPU."""
+    ids_PM = info.tokenizer()(
+        list(prompts),
+        padding="max_length",
+        truncation=True,
+        max_length=info.max_tokens,
+        return_tensors="pt",
+    ).input_ids
+    text_encoder = info.text_encoder()
+    return text_encoder(ids_PM.to(text_encoder.device)).last_hidden_state.cpu()
