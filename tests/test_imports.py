@@ -29,6 +29,8 @@ RANKS = {
     "zoo.optimisation": 1,
     "zoo.checkpoints": 1,
     "zoo.judge_net": 1,
+    "zoo.file_hash": 1,
+    "zoo.towers": 1,
     "zoo.drawings": 1,
     # components and their list
     **{f"zoo.{kind}s": 2 for kind in REGISTRIES},

@@ -15,12 +15,12 @@ from torch.nn import functional as F
 
 from registry import BadParameters, UserError
 from zoo.checks import promises
-from zoo.objectives._towers import TOWERS, missing
 from zoo.objectives.align_image import AlignImage
 from zoo.objectives.classify import Classify
 from zoo.stages._context import Context
 from zoo.stages._image_features import load, run
 from zoo.stages._targets import ImageTarget
+from zoo.towers.table import TOWERS, missing
 
 PROMISES = promises("objective")
 

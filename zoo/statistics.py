@@ -1,13 +1,14 @@
 """Intervals and paired tests: Wilson for shares, a cluster bootstrap for everything else.
 
-All intervals are two-sided, 95 %, and conditional on the trained model: they say how far the
-figure would move with other trials, not with another training.
+All intervals are two-sided, 95 % unless asked otherwise, and conditional on the trained model: they
+say how far the figure would move with other trials (images, subjects), not with another training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -18,6 +19,8 @@ LEVEL = 0.95
 RESAMPLES = 4000
 #: Resamples held in memory at once; a divisor of `RESAMPLES`.
 BLOCK = 500
+#: One cluster value per trial, or several ways that cross.
+Clusters = np.ndarray | tuple[np.ndarray, ...]
 #: A bootstrap over fewer independent units than this says little; no interval is given.
 MIN_CLUSTERS = 5
 
@@ -53,14 +56,18 @@ def bootstrap(
     values: np.ndarray,
     *,
     seed: int,
-    clusters: np.ndarray | None = None,
+    clusters: Clusters | None = None,
     statistic: Callable[[np.ndarray], np.ndarray] | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
 ) -> tuple[float, float] | None:
-    """Return a 95 % bootstrap interval of a function of the mean of `values`.
+    """Return a bootstrap interval of a function of the mean of `values`.
 
-    Whole clusters are drawn with replacement. The percentile interval is widened for few
-    clusters (Hesterberg's expanded percentile interval: t quantiles and the factor
-    sqrt(g / (g - 1)) in place of normal quantiles), without which ten clusters cover 90 %.
+    Whole clusters are drawn with replacement. Where clusters cross (subjects and images), each way
+    is drawn by itself and a trial counts as often as the product of its ways' counts (the
+    pigeonhole bootstrap). The percentile interval is widened for few clusters (Hesterberg's
+    expanded percentile interval: t quantiles and the factor sqrt(g / (g - 1)) in place of normal
+    quantiles, g clusters in the way that has fewest), without which ten clusters cover 90 %.
 
     Parameters
     ----------
@@ -68,49 +75,121 @@ def bootstrap(
         One row per trial.
     seed : int
         Names the draw; the same seed and values give the same interval.
-    clusters : array (N,), optional
-        Trials with the same value are drawn together; by default every trial is its own. Rows
-        are put in the order of the sorted cluster values first, so that the interval does not
-        depend on the order of the trials where `clusters` names them.
+    clusters : array (N,) or tuple of arrays (N,), optional
+        Trials with the same value are drawn together; by default every trial is its own. Several
+        arrays cross. Rows are put in the order of the sorted cluster values first, so that the
+        interval does not depend on the order of the trials where `clusters` names them.
     statistic : callable, optional
         Maps means ``(R, ...)`` to figures ``(R,)``; default: the mean itself (values 1-D). It may
         return NaN for draws in which the figure is not defined; those are left out.
+    level : float, optional
+        Nominal coverage, between 0 and 1.
+    resamples : int, optional
+        Number of draws.
 
     Returns
     -------
     (low, high) or None
-        None with fewer than `MIN_CLUSTERS` clusters.
+        None with fewer than `MIN_CLUSTERS` clusters in any way.
 
     References
     ----------
-    Hesterberg 2015, "What teachers should know about the bootstrap", section 4.
+    Hesterberg 2015, "What teachers should know about the bootstrap", section 4. Owen 2007, "The
+    pigeonhole bootstrap"; Owen and Eckles 2012, "Bootstrapping data arrays of arbitrary order".
     """
     values = np.asarray(values, dtype=np.float64)
-    names = np.arange(len(values)) if clusters is None else np.asarray(clusters)
-    distinct, member = np.unique(names, return_inverse=True)
-    g = len(distinct)
+    ways = [np.unique(way, return_inverse=True)[1] for way in _ways(clusters, len(values))]
+    sizes_of_ways = [int(way.max(initial=-1)) + 1 for way in ways]
+    g = min(sizes_of_ways)
     if g < MIN_CLUSTERS:
         return None
-    sums = np.zeros((g, int(np.prod(values.shape[1:]))))
-    np.add.at(sums, member, values.reshape(len(values), -1))
-    sizes = np.bincount(member, minlength=g)
-    rng = numpy_rng(seed, "bootstrap")
+    # A cell holds the trials that always have the same weight: those alike in every way.
+    cells, member = np.unique(np.stack(ways), axis=1, return_inverse=True)
+    sums = np.zeros((cells.shape[1], int(np.prod(values.shape[1:]))))
+    np.add.at(sums, member.ravel(), values.reshape(len(values), -1))
+    sizes = np.bincount(member.ravel())
+    rngs = [numpy_rng(seed, "bootstrap", *([k] if k else [])) for k in range(len(ways))]
     figures = []
-    for _ in range(0, RESAMPLES, BLOCK):
-        draws = rng.integers(g, size=(BLOCK, g)) + g * np.arange(BLOCK)[:, None]
-        counts = np.bincount(draws.ravel(), minlength=BLOCK * g).reshape(BLOCK, g).astype(float)
-        means = (counts @ sums / (counts @ sizes)[:, None]).reshape(BLOCK, *values.shape[1:])
+    for start in range(0, resamples, BLOCK):
+        draws = min(BLOCK, resamples - start)
+        weights = _counts(rngs[0], draws, sizes_of_ways[0])
+        if len(ways) > 1:
+            weights = weights[:, cells[0]]
+            for rng, size, way in zip(rngs[1:], sizes_of_ways[1:], cells[1:], strict=True):
+                weights *= _counts(rng, draws, size)[:, way]
+        # Crossed ways may miss each other where not every cell has trials.
+        with np.errstate(invalid="ignore"):
+            means = weights @ sums / (weights @ sizes)[:, None]
+        means = means.reshape(draws, *values.shape[1:])
         figures.append(means if statistic is None else statistic(means))
     drawn = np.concatenate(figures)
-    assert drawn.shape == (RESAMPLES,), (
+    assert drawn.shape == (resamples,), (
         f"the statistic must return one figure a draw, {drawn.shape}"
     )
-    drawn = drawn[np.isfinite(drawn)]
+    return _ends(drawn[np.isfinite(drawn)], g, level)
+
+
+def _ways(clusters: Clusters | None, n: int) -> tuple[np.ndarray, ...]:
+    if clusters is None:
+        return (np.arange(n),)
+    return clusters if isinstance(clusters, tuple) else (np.asarray(clusters),)
+
+
+def _counts(rng: np.random.Generator, draws: int, g: int) -> np.ndarray:
+    """Return how often each of `g` clusters was drawn, (draws, g)."""
+    drawn = rng.integers(g, size=(draws, g)) + g * np.arange(draws)[:, None]
+    return np.bincount(drawn.ravel(), minlength=draws * g).reshape(draws, g).astype(float)
+
+
+def _ends(drawn: np.ndarray, g: int, level: float) -> tuple[float, float] | None:
+    """Return the expanded percentile interval of draws over `g` clusters."""
     if not len(drawn):
         return None
-    tail = stats.norm.cdf(np.sqrt(g / (g - 1)) * stats.t.ppf((1 - LEVEL) / 2, g - 1))
+    z = np.sqrt(g / (g - 1)) * stats.t.ppf((1 - level) / 2, g - 1)
+    tail = stats.norm.cdf(z)
+    if tail * len(drawn) < 1:
+        # Thinner than one draw, which a high level over few clusters asks for.
+        return tuple(float(drawn.mean() + end * drawn.std()) for end in (z, -z))
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)
+
+
+class Units(NamedTuple):
+    """What is resampled for a set of trials.
+
+    Parameters
+    ----------
+    clusters : array (N,) or tuple of arrays (N,)
+        As `bootstrap` takes them: several arrays cross.
+    name : str
+        ``"trial"``, ``"image"``, ``"run"``, ``"subject"`` or ``"subject x image"``.
+    """
+
+    clusters: Clusters
+    name: str
+
+    def describe(self) -> str:
+        """Return the number of units in words, ``"8 subjects x 40 images"``."""
+        ways = zip(_ways(self.clusters, 0), self.name.split(" x "), strict=True)
+        return " x ".join(f"{len(np.unique(way))} {name}s" for way, name in ways)
+
+    def count(self) -> int:
+        """Return the number of units, in the way that has fewest."""
+        return min(len(np.unique(way)) for way in _ways(self.clusters, 0))
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Return the columns of a table of trials that `from_columns` reads back.
+
+        ``cluster`` where there is one way; ``cluster`` (image) and ``cluster_subject`` where
+        subjects and images cross.
+        """
+        *subject, last = _ways(self.clusters, 0)
+        return {"cluster": last, **({"cluster_subject": subject[0]} if subject else {})}
+
+    def take(self, rows: np.ndarray) -> Units:
+        """Return the units of some of the trials; `rows` is an index or a mask."""
+        ways = tuple(way[rows] for way in _ways(self.clusters, 0))
+        return Units(ways if len(ways) > 1 else ways[0], self.name)
 
 
 def independent_units(
@@ -120,18 +199,27 @@ def independent_units(
     subject: np.ndarray,
     run: np.ndarray,
     image_known: bool,
-) -> tuple[np.ndarray, str]:
-    """Return what to resample, an array (N,), and what it is called.
+) -> Units:
+    """Return what to resample and what it is called.
 
-    Images where the exact image is known and some are shown repeatedly; else runs where there
-    are at least `MIN_CLUSTERS`; else trials.
+    With at least `MIN_CLUSTERS` subjects the subject: crossed with the image where the exact image
+    is known and some image was shown to several subjects, by itself otherwise. With fewer subjects
+    images where the exact image is known and some are shown repeatedly; else runs where there are
+    at least `MIN_CLUSTERS`; else trials.
     """
-    if image_known and len(np.unique(image_id)) < len(image_id):
-        return image_id, "image"
+    trial_id, image_id, subject = map(np.asarray, (trial_id, image_id, subject))
+    n_images = len(np.unique(image_id))
+    if len(np.unique(subject)) >= MIN_CLUSTERS:
+        seen = {*zip(subject.tolist(), image_id.tolist(), strict=True)}
+        if image_known and len(seen) > n_images:
+            return Units((subject, image_id), "subject x image")
+        return Units(subject, "subject")
+    if image_known and n_images < len(image_id):
+        return Units(image_id, "image")
     runs = np.array([f"{s}/{r}" for s, r in zip(subject, run, strict=True)])
     if len(np.unique(runs)) >= MIN_CLUSTERS:
-        return runs, "run"
-    return trial_id, "trial"
+        return Units(runs, "run")
+    return Units(trial_id, "trial")
 
 
 @dataclass(frozen=True)
@@ -160,7 +248,12 @@ class PairedDifference:
 
 
 def paired_difference(
-    a: np.ndarray, b: np.ndarray, *, seed: int, clusters: np.ndarray | None = None
+    a: np.ndarray,
+    b: np.ndarray,
+    *,
+    seed: int,
+    clusters: Clusters | None = None,
+    resamples: int = RESAMPLES,
 ) -> PairedDifference:
     """Compare two scores of the same trials, in the same order.
 
@@ -170,8 +263,11 @@ def paired_difference(
         Scores of each trial.
     seed : int
         Names the draws.
-    clusters : array (N,), optional
-        Trials with the same value are drawn, and flipped, together.
+    clusters : array (N,) or tuple of arrays (N,), optional
+        Trials with the same value are drawn, and flipped, together. Where ways cross, the way with
+        fewest clusters is flipped.
+    resamples : int, optional
+        Draws of the interval, and of the test.
 
     Raises
     ------
@@ -182,17 +278,17 @@ def paired_difference(
     if a.shape != b.shape or a.ndim != 1 or not len(a):
         raise ValueError(f"paired scores need the same trials: {a.shape} against {b.shape}")
     difference = a - b
-    names = np.arange(len(a)) if clusters is None else np.asarray(clusters)
-    distinct, member = np.unique(names, return_inverse=True)
+    ways = [np.unique(way, return_inverse=True) for way in _ways(clusters, len(a))]
+    distinct, member = min(ways, key=lambda way: len(way[0]))
     sums = np.bincount(member, weights=difference)
     rng = numpy_rng(seed, "sign flip")
-    signs = rng.choice([-1.0, 1.0], size=(RESAMPLES, len(distinct)))
+    signs = rng.choice([-1.0, 1.0], size=(resamples, len(distinct)))
     # The tolerance keeps ties ties: sums of the same terms differ in the last bit.
     extreme = np.abs(signs @ sums) >= np.abs(sums.sum()) - 1e-9
     return PairedDifference(
         value=float(difference.mean()),
-        ci95=bootstrap(difference, seed=seed, clusters=names),
-        p=float((extreme.sum() + 1) / (RESAMPLES + 1)),
+        ci95=bootstrap(difference, seed=seed, clusters=clusters, resamples=resamples),
+        p=float((extreme.sum() + 1) / (resamples + 1)),
         n=len(a),
         n_clusters=len(distinct),
     )

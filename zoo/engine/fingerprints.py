@@ -99,15 +99,11 @@ class Sources:
         name = tower_of(cell)
         if name is None:
             return None
-        from zoo.objectives._towers import FILES, TOWERS, missing
-        from zoo.pipelines._weights import _file_hash
+        from zoo.towers.table import fingerprint, missing
 
         if problems := missing(name, self.roots.weights):
             raise UserError("\n".join(problems))
-        if TOWERS[name].repository is None:
-            return self.judge("pocket")
-        assert self.roots.weights is not None
-        return ":".join(_file_hash(self.roots.weights / name / file) for file in FILES)
+        return fingerprint(name, self.roots.weights)
 
     def judge(self, judge: str | None) -> str | None:
         """Return the content hash of the judge that ships; None for one made from the data."""

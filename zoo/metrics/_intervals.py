@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from zoo.contracts import MetricInputs, MetricResult
-from zoo.statistics import bootstrap, independent_units, wilson
+from zoo.statistics import Units, bootstrap, independent_units, wilson
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 
@@ -20,7 +20,7 @@ def share(
     Wilson where every score is a hit or a miss of an independent trial: one picture a trial, no
     image shown twice, fewer than five runs. Otherwise a bootstrap.
     """
-    if _one_answer_each(inputs) and _units(inputs)[1] == "trial":
+    if _one_answer_each(inputs) and _units(inputs).name == "trial":
         ci95 = wilson(float(scores.sum()), len(scores))
         how = "95 % interval: Wilson."
         return _result(inputs, scores.mean(), definition, ci95, how, scores, chance)
@@ -37,7 +37,7 @@ def bootstrapped(
     statistic: Statistic | None = None,
     per_sample: np.ndarray | None = None,
 ) -> MetricResult:
-    """Return `value` with a bootstrap interval over trials, or over images or runs.
+    """Return `value` with a bootstrap interval over trials, images, runs or subjects.
 
     Parameters
     ----------
@@ -52,13 +52,12 @@ def bootstrapped(
     per_sample : array (N,), optional
         Where it is not `scores` itself.
     """
-    units, unit = _units(inputs)
-    ci95 = bootstrap(scores, seed=inputs.seed, clusters=units, statistic=statistic)
-    count = len(np.unique(units))
+    units = _units(inputs)
+    ci95 = bootstrap(scores, seed=inputs.seed, clusters=units.clusters, statistic=statistic)
     if ci95 is None:
-        how = f"No interval: {count} {unit}s are too few to resample."
+        how = f"No interval: {units.describe()} are too few to resample."
     else:
-        how = f"95 % interval: bootstrap over {count} {unit}s."
+        how = f"95 % interval: bootstrap over {units.describe()}."
     if per_sample is None and scores.ndim == 1:
         per_sample = scores
     return _result(inputs, value, definition, ci95, how, per_sample, chance)
@@ -68,7 +67,7 @@ def _one_answer_each(inputs: MetricInputs) -> bool:
     return inputs.generated is None or inputs.generated.shape[1] == 1
 
 
-def _units(inputs: MetricInputs) -> tuple[np.ndarray, str]:
+def _units(inputs: MetricInputs) -> Units:
     """Return what to resample for these trials, and what it is called."""
     return independent_units(
         trial_id=inputs.trial_id,

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from registry import BadParameters, component
-from zoo.objectives._towers import unknown
+from zoo.towers.table import unknown
 
 #: Pictures whose features point the same way to this precision are the same picture.
 SAME = 1 - 1e-5
@@ -55,7 +55,7 @@ class AlignImage(nn.Module):
         self, *, n_tokens: int, embed_dim: int, target_width: int, tower: str = "clip-vit-l-14"
     ):
         super().__init__()
-        if (problem := unknown(tower)) is not None:
+        if (problem := unknown(tower, giving="features")) is not None:
             raise BadParameters(f"objective 'align_image' parameter 'tower': {problem}")
         self.head = nn.Linear(n_tokens * embed_dim, target_width)
         self.log_scale = nn.Parameter(torch.tensor(FIRST))

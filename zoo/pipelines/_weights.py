@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from registry.errors import UserError, did_you_mean
+from zoo.file_hash import file_hash
 
 POCKET = Path(__file__).parent / "pocket" / "weights"
 INDEX = "model_index.json"
@@ -200,7 +199,7 @@ def fingerprint(weights: str, weights_root: Path | None) -> str:
     folder = resolve(weights, weights_root)
     whole = hashlib.sha256()
     for path in _read_files(folder):
-        whole.update(f"{path.relative_to(folder).as_posix()}\0{_file_hash(path)}\n".encode())
+        whole.update(f"{path.relative_to(folder).as_posix()}\0{file_hash(path)}\n".encode())
     return whole.hexdigest()
 
 
@@ -260,28 +259,3 @@ def _read_files(folder: Path) -> list[Path]:
         files += sorted((folder / part).glob("*.txt"))
         files += weight_files(folder, part)
     return files
-
-
-def _file_hash(path: Path) -> str:
-    status = path.stat()
-    if status.st_size < 50_000_000:
-        return _hash(path, status.st_size, status.st_mtime_ns)
-    import platformdirs
-
-    memory = Path(platformdirs.user_cache_dir("eegzoo")) / "weight-hashes.json"
-    known = json.loads(memory.read_text()) if memory.is_file() else {}
-    key = f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
-    if key not in known:
-        known[key] = _hash(path, status.st_size, status.st_mtime_ns)
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        partial = memory.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(known, indent=1))
-        partial.replace(memory)
-    return known[key]
-
-
-@cache
-def _hash(path: Path, _size: int, _mtime_ns: int) -> str:
-    """Hash a file; what is remembered is forgotten when the file changes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

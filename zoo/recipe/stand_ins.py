@@ -15,8 +15,6 @@ from zoo.registries import DATASETS, OBJECTIVES, PIPELINES
 
 #: The weights that ship; they count as a stand-in wherever they are named.
 POCKET = "pocket"
-#: The image tower that ships, for drawings.
-POCKET_TOWER = "pocket_judge"
 _WEIGHTS = ("pipeline", "params", "weights")
 _OBJECTIVE = ("encoder", "train", "objective")
 _TOWER = (*_OBJECTIVE, "params", "tower")
@@ -69,7 +67,7 @@ def require_weights(
 
 def require_tower(trees: Sequence[Node], weights_root: Path | None, problems: Problems) -> None:
     """Note image towers that have to be fetched first."""
-    from zoo.objectives._towers import missing
+    from zoo.towers.table import missing
 
     for tree in trees:
         name = _tower_named(tree)
@@ -85,6 +83,8 @@ def forbid(
 
     Works on trees, so that it also speaks where a cell cannot be made for another reason.
     """
+    from zoo.towers.table import TOWERS
+
     require_data(trees, data_root, problems)
     for tree in trees:
         dataset = _spec(DATASETS, tree.at(("dataset", "name")))
@@ -109,11 +109,12 @@ def forbid(
             )
         elif isinstance(weights, str):
             _note_missing(tree, weights, weights_root, problems)
-        if _tower_named(tree) == POCKET_TOWER:
+        tower = TOWERS.get(str(_tower_named(tree)))
+        if tower is not None and tower.ships:
             problems.add(
                 tree.locate(_TOWER),
-                f"image tower {POCKET_TOWER!r} is a stand-in that --scale full forbids; name a "
-                "real one, for example clip-vit-l-14",
+                f"image tower {_tower_named(tree)!r} is a stand-in that --scale full forbids; "
+                "name a real one, for example clip-vit-l-14",
             )
     require_tower(trees, weights_root, problems)
 

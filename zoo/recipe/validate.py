@@ -154,10 +154,10 @@ def _tower(block: EncoderBlock, objective: ComponentSpec | None, note: Note) -> 
     """Check the name of the image tower that an objective on images compares tokens with."""
     if objective is None or objective.meta.get("target") != "image":
         return
-    from zoo.objectives._towers import unknown
+    from zoo.towers.table import unknown
 
     name = _value(objective, block.train.objective.params, "tower")
-    if (problem := unknown(name)) is not None:
+    if (problem := unknown(name, giving="features")) is not None:
         note(("encoder", "train", "objective", "params", "tower"), problem)
 
 

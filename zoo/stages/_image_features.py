@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from registry.errors import UserError
-from zoo.objectives._towers import TOWERS, missing
 from zoo.progress import bar
 from zoo.registries import DATASETS
 from zoo.stages._context import Context, Inputs
 from zoo.stages._vae_features import seen
+from zoo.towers.table import TOWERS, missing
 
 #: Pictures read and encoded at once.
 BATCH = 64
