@@ -80,7 +80,7 @@ def _difference(metric: dict[str, Any], real: Path, control: Path, seed: int) ->
         sign * np.array([float(row["score"]) for row in a.values()]),
         sign * np.array([float(row["score"]) for row in b.values()]),
         seed=seed,
-        clusters=np.array([row["cluster"] for row in a.values()]),
+        clusters=_clusters(list(a.values())),
     )
     interval = "no interval" if found.ci95 is None else "interval by bootstrap"
     units = "trials" if found.n_clusters == found.n else "clusters of trials"
@@ -101,6 +101,18 @@ def _difference(metric: dict[str, Any], real: Path, control: Path, seed: int) ->
 def _read(table: Path) -> dict[str, dict[str, str]]:
     with table.open(newline="") as file:
         return {row["trial_id"]: row for row in csv.DictReader(file)}
+
+
+def _clusters(rows: list[dict[str, str]]) -> Any:
+    """Return what is resampled together, as `zoo.statistics.Units.columns` wrote it."""
+    import numpy as np
+
+    ways = tuple(
+        np.array([row[name] for row in rows])
+        for name in ("cluster_subject", "cluster")
+        if name in rows[0]
+    )
+    return ways if len(ways) > 1 else ways[0]
 
 
 def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str, str]:

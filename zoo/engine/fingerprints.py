@@ -57,6 +57,7 @@ class Sources:
         self.roots = roots
         self._datasets: dict[str, str] = {}
         self._folders: dict[Path, str] = {}
+        self._towers: dict[str, str] = {}
 
     def check(self, cells: Iterable[Cell]) -> None:
         """Raise one DataError that lists every recording and weight that cannot be read."""
@@ -103,6 +104,20 @@ class Sources:
 
         if problems := missing(name, self.roots.weights):
             raise UserError("\n".join(problems))
+        return fingerprint(name, self.roots.weights)
+
+    def tower_missing(self, name: str) -> str | None:
+        """Return what keeps a metric's image tower from being loaded; None where it is there."""
+        from zoo.towers.table import missing
+
+        if name not in self._towers:
+            self._towers[name] = " ".join(missing(name, self.roots.weights))
+        return self._towers[name] or None
+
+    def tower_named(self, name: str) -> str:
+        """Return the content hash of an image tower that is there."""
+        from zoo.towers.table import fingerprint
+
         return fingerprint(name, self.roots.weights)
 
     def judge(self, judge: str | None) -> str | None:

@@ -300,7 +300,7 @@ class _Builder:
             "network": network,
             "of": "seen" if seen else "drawn",
             "split": "test",
-            "weights": self.sources.tower_of_pictures(name),
+            "weights": self.sources.tower_named(name),
         }
         if seen:
             params["dataset"] = cell.dataset.name

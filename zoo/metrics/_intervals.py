@@ -20,7 +20,7 @@ def share(
     Wilson where every score is a hit or a miss of an independent trial: one picture a trial, no
     image shown twice, fewer than five runs. Otherwise a bootstrap.
     """
-    if _one_answer_each(inputs) and _units(inputs).name == "trial":
+    if _one_answer_each(inputs) and units_of(inputs).name == "trial":
         ci95 = wilson(float(scores.sum()), len(scores))
         how = "95 % interval: Wilson."
         return _result(inputs, scores.mean(), definition, ci95, how, scores, chance)
@@ -52,7 +52,7 @@ def bootstrapped(
     per_sample : array (N,), optional
         Where it is not `scores` itself.
     """
-    units = _units(inputs)
+    units = units_of(inputs)
     ci95 = bootstrap(scores, seed=inputs.seed, clusters=units.clusters, statistic=statistic)
     if ci95 is None:
         how = f"No interval: {units.describe()} are too few to resample."
@@ -67,9 +67,9 @@ def _one_answer_each(inputs: MetricInputs) -> bool:
     return inputs.generated is None or inputs.generated.shape[1] == 1
 
 
-def _units(inputs: MetricInputs) -> Units:
+def units_of(inputs: MetricInputs) -> Units:
     """Return what to resample for these trials, and what it is called."""
-    return independent_units(
+    return independentunits_of(
         trial_id=inputs.trial_id,
         image_id=inputs.image_id,
         subject=inputs.subject,

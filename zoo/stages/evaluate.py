@@ -54,14 +54,13 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     text = json.dumps(kept, indent=2, allow_nan=False)
     (out / "metric.json").write_text(text + "\n", encoding="utf-8")
     if result.per_sample is not None:
-        units, _ = units_of(scored)
         table = pd.DataFrame(
             {
                 "trial_id": scored.trial_id,
                 "subject": scored.subject,
                 "image_id": scored.image_id,
                 "score": result.per_sample,
-                "cluster": units,
+                **units_of(scored).columns(),
             }
         )
         table.to_csv(out / "per_sample.csv", index=False)
