@@ -77,6 +77,7 @@ def test_results_carry_split_n_definition_and_selection() -> None:
     real, _, ceiling = found["cells"]
     assert real["metrics"]["accuracy"] == {
         "value": 1.0, "n": 6, "split": "test", "definition": "a toy", "selected_on": "val",
+        "higher_is_better": True,
     }  # fmt: skip
     assert "selected_on" not in ceiling["metrics"]["image_class_accuracy"]
     assert real["notes"][:2] == ["Toy data leak nothing.", "toy trials"]
@@ -84,12 +85,14 @@ def test_results_carry_split_n_definition_and_selection() -> None:
     assert real["logs"]["condition"] == "logs/cell/condition.csv"
     assert ceiling["logs"] == {"condition": "logs/cell/condition.class_label.csv"}
     contribution = found["contribution"]["cell"]
-    assert contribution["n"] == 6
-    assert contribution["value"] == pytest.approx(-0.5)
+    over = contribution["over"]["shuffled_eeg"]["image_class_accuracy"]
+    assert over["n"] == 6
+    assert over["value"] == pytest.approx(-0.5)
     # Two clusters of three trials: too few to resample, and no sign-flip can be rare.
-    assert contribution["ci95"] is None
-    assert contribution["p"] > 0.4
-    assert contribution["definition"].endswith("over 2 clusters of trials (images or runs)")
+    assert over["ci95"] is None
+    assert 0.4 < over["p"] <= over["p_holm"] <= 1
+    assert over["definition"].endswith("over 2 clusters of trials")
+    assert contribution["verdict"]["kind"] == "not told"
 
 
 def test_a_dry_run_and_shuffled_labels_are_stamped() -> None:

@@ -270,7 +270,8 @@ desk = pytest.fixture(desk_in)
             "[accuracy]",
             "[accuracy]\ncontrols: [shufled_eeg]",
             "r.yaml:11 controls[0]: unknown control 'shufled_eeg'. Did you mean 'shuffled_eeg'? "
-            "Known controls: shuffled_eeg, class_label",
+            "Known controls: shuffled_eeg, class_label, class_prompt, predicted_label, zero_eeg, "
+            "mean_embedding, unconditional",
         ),
         (
             "[accuracy]",

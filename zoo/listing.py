@@ -223,7 +223,22 @@ def results_text(results: dict[str, Any]) -> str:
     seeds = ", ".join(dict.fromkeys(str(cell["seed"]) for cell in results["cells"]))
     used = ", ".join(f"{name}: {results[name]}" for name in ("data", "weights", "scale"))
     stamp = f"seed: {seeds}, {used}"
-    return f"{_columns(table)}\n\n{stamp}"
+    return "\n\n".join([_columns(table), *_trust(results), stamp])
+
+
+def _trust(results: dict[str, Any]) -> list[str]:
+    """Return what a reader must know of each cell, once: leaks, looks at the test, the verdict."""
+    found: dict[str, list[str]] = {}
+    for cell in results["cells"]:
+        if cell.get("control") is None and "step" not in cell["coords"]:
+            verdict = results["contribution"].get(cell["id"], {}).get("verdict")
+            parts = [cell.get("leakage"), cell.get("look"), verdict]
+            for part in parts:
+                if part:
+                    found.setdefault(part["sentence"], []).append(cell["id"])
+    many = len({cell["id"] for cell in results["cells"]}) > 1
+    lines = [f"{text}{f' ({len(ids)} cells)' if many else ''}" for text, ids in found.items()]
+    return ["\n".join(lines)] if lines else []
 
 
 def _trials(figure: dict[str, Any]) -> str:

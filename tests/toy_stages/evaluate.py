@@ -11,9 +11,9 @@ import numpy as np
 def run(inputs, params, out, context):
     with np.load(inputs["select"] / "select.npz") as select:
         trials = [str(i) for i in select["trial_id"][select["split"] == "test"]]
-    (out / "metric.json").write_text(
-        json.dumps({"value": 1.0, "n": len(trials), "split": "test", "definition": "a toy"})
-    )
+    metric = {"value": 1.0, "n": len(trials), "split": "test", "definition": "a toy"}
+    metric |= {"higher_is_better": True}
+    (out / "metric.json").write_text(json.dumps(metric))
     drawn = (inputs["generate"] / "index.csv").read_text() if "generate" in inputs else ""
     shuffled = "t06,t07" in drawn
     rows = [f"{trial},{1.0 if shuffled else 0.5},{i // 3}" for i, trial in enumerate(trials)]

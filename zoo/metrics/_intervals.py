@@ -69,7 +69,7 @@ def _one_answer_each(inputs: MetricInputs) -> bool:
 
 def units_of(inputs: MetricInputs) -> Units:
     """Return what to resample for these trials, and what it is called."""
-    return independentunits_of(
+    return independent_units(
         trial_id=inputs.trial_id,
         image_id=inputs.image_id,
         subject=inputs.subject,

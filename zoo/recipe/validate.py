@@ -23,6 +23,7 @@ from zoo.recipe.schema import (
     Train,
     shown,
 )
+from zoo.towers.table import unknown
 
 __all__ = ["compatibility", "deep_check", "valid"]
 
@@ -154,8 +155,6 @@ def _tower(block: EncoderBlock, objective: ComponentSpec | None, note: Note) -> 
     """Check the name of the image tower that an objective on images compares tokens with."""
     if objective is None or objective.meta.get("target") != "image":
         return
-    from zoo.towers.table import unknown
-
     name = _value(objective, block.train.objective.params, "tower")
     if (problem := unknown(name, giving="features")) is not None:
         note(("encoder", "train", "objective", "params", "tower"), problem)
@@ -247,11 +246,11 @@ def metric_label(spec: ComponentSpec, block: MetricBlock) -> str:
     """Return what a recipe calls a metric; the name says which image tower it looks through."""
     if block.label:
         return block.label
-    tower = _tower(spec, block)
+    tower = _metric_tower(spec, block)
     return spec.name if tower is None else f"{spec.name}@{tower}"
 
 
-def _tower(spec: ComponentSpec, block: MetricBlock) -> Any:
+def _metric_tower(spec: ComponentSpec, block: MetricBlock) -> Any:
     if not {"features", "scores"} & set(spec.meta.get("needs", ())):
         return None
     return _value(spec, block.params, "tower")
@@ -259,20 +258,15 @@ def _tower(spec: ComponentSpec, block: MetricBlock) -> Any:
 
 def _tower_problem(spec: ComponentSpec, block: MetricBlock) -> str | None:
     """Return why the image tower of a metric cannot serve it, or None."""
-    from zoo.towers.table import towers_giving, unknown
-
-    tower = _tower(spec, block)
+    tower = _metric_tower(spec, block)
     if tower is None:
         return None
-    if (sentence := unknown(tower)) is not None:
-        return sentence
-    for need, gives in (("scores", "logits"), ("features", "features")):
-        if need in spec.meta["needs"] and tower not in towers_giving(gives):
-            return (
-                f"metric {spec.name!r} needs {need}, which tower {tower!r} does not give; "
-                f"these do: {', '.join(towers_giving(gives))}"
-            )
-    return None
+    needs = spec.meta["needs"]
+    problems = [
+        unknown(tower, "logits") if "scores" in needs else None,
+        unknown(tower, "features") if "features" in needs else None,
+    ]
+    return next((problem for problem in problems if problem), None)
 
 
 def _controls(
