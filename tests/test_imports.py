@@ -25,6 +25,7 @@ RANKS = {
     "zoo.processes": 1,
     "zoo.statistics": 1,
     "zoo.pairings": 1,
+    "zoo.precision": 1,
     "zoo.comparison": 1,
     "zoo.controls": 1,
     "zoo.training": 1,

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from registry.errors import UserError
 from zoo.checkpoints import load_checkpoint, save_checkpoint
 from zoo.optimisation import Batches, Ema, adamw, lr_factor
+from zoo.precision import HALF
 from zoo.processes import Processes
 from zoo.progress import bar
 from zoo.seeds import named_seed
@@ -33,8 +34,6 @@ LOG_ROWS = 50
 
 Loss = Callable[[np.ndarray, int], Tensor]
 Validate = Callable[[], dict[str, float]]
-
-_HALF = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class StateHolder(Protocol):
@@ -217,7 +216,7 @@ class _Training:
 
     def update(self, step: int, loss: Loss) -> float:
         """Make one optimiser step over `accumulate` batches; return the learning rate's share."""
-        dtype = _HALF[self.train["precision"]]
+        dtype = HALF[self.train["precision"]]
         factor = lr_factor(
             step, self.total, schedule=self.train["schedule"], warmup=self.train["warmup"]
         )

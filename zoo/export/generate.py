@@ -12,7 +12,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from registry.errors import UserError
-from zoo.export.pipeline import INDEX, EEGToImagePipeline, picture_seeds
+from zoo.export.folder import INDEX
+from zoo.export.pipeline import EEGToImagePipeline, picture_seeds
 from zoo.export.signals import read_eeg, trials_of
 
 #: Side of a picture on the contact sheet, in pixels, and the most trials that are shown on it.

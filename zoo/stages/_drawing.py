@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from registry.errors import UserError
 from zoo.contracts import Conditioner, Pipeline
+from zoo.precision import HALF
 from zoo.registries import CONDITIONERS, PIPELINES
 from zoo.seeds import named_seed
 from zoo.stages._context import Context, Inputs
@@ -20,9 +21,6 @@ from zoo.stages._controls import TRAINED, class_codes
 from zoo.stages._selected import Selected
 
 Groups = dict[str, list[nn.Parameter]]
-
-#: What autocast computes in under each ``precision``.
-HALF = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def class_names(inputs: Inputs) -> list[str]:

@@ -17,12 +17,13 @@ from torch import Tensor
 
 from zoo.contracts import Conditioning, DataError, Pipeline
 from zoo.controls import CONTROLS
+from zoo.precision import HALF
 from zoo.progress import bar
 from zoo.registries import PIPELINES
 from zoo.seeds import named_seed
 from zoo.stages._context import Context, Inputs
 from zoo.stages._controls import derangement, zero_tokens
-from zoo.stages._drawing import HALF, build, class_names, restore, tokens_of_trials
+from zoo.stages._drawing import build, class_names, restore, tokens_of_trials
 from zoo.stages._prompts import class_prompt, text_states
 from zoo.stages._selected import Selected
 
