@@ -17,8 +17,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import hypergeom
 
-#: Scores looked at together, to bound memory.
-BLOCK = 1 << 20
+#: Scores looked at together: bounds memory, and fits a processor's cache.
+BLOCK = 1 << 16
 
 
 def chance_of_rank(n_all: int, n: int, k: int) -> np.ndarray:
@@ -92,27 +92,17 @@ def every_hit(
         block = scores_NKC[rows]
         order = np.argsort(-block, axis=2)
         ranked = np.take_along_axis(block, order, axis=2)
-        place = np.broadcast_to(np.arange(block.shape[2]), block.shape)
         starts = np.ones(block.shape, dtype=bool)  # where a score differs from the one before
         starts[..., 1:] = ranked[..., 1:] != ranked[..., :-1]
-        if starts.all():
-            by_place = np.broadcast_to(chance_C, block.shape)
-        else:
-            ahead = np.maximum.accumulate(np.where(starts, place, 0), axis=2)
-            behind = _ends(starts, place) if ties == "mean" else ahead + 1
-            by_place = _mean_chance(chance_C, ahead, behind)
+        first = np.flatnonzero(starts)
+        tied = np.diff(first, append=starts.size)
+        ahead = first % block.shape[2]
+        behind = ahead + (tied if ties == "mean" else 1)
+        by_place = np.repeat(_mean_chance(chance_C, ahead, behind), tied).reshape(block.shape)
         found = np.empty(block.shape)
         np.put_along_axis(found, order, by_place, axis=2)
         hits_NT[rows] = found[..., columns_T].mean(axis=1)
     return hits_NT
-
-
-def _ends(starts: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Return for each place the first place after its group of equal scores."""
-    last = np.ones_like(starts)
-    last[..., :-1] = starts[..., 1:]
-    backwards = np.where(last, place + 1, place.shape[2])[..., ::-1]
-    return np.minimum.accumulate(backwards, axis=2)[..., ::-1]
 
 
 def _mean_chance(chance_C: np.ndarray, ahead: np.ndarray, behind: np.ndarray) -> np.ndarray:
