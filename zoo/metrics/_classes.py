@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zoo.contracts import Metric, MetricInputs, MetricResult
+from zoo.contracts import Metric, MetricInputs, MetricResult, Pairs
 
 
 def unmet(metric: Metric, inputs: MetricInputs) -> str | None:
@@ -32,6 +32,11 @@ def unmet(metric: Metric, inputs: MetricInputs) -> str | None:
         return "the similarities of EEG and pictures are not finite"
     if "judge" in needs and not np.isfinite(inputs.judge_logits).all():
         return "the judge's class scores are not finite"
+    for name in {"features", "scores"} & {*needs}:
+        tower = getattr(inputs, name)
+        # Row by row: all at once could be as large as the features.
+        if not all(np.isfinite(row).all() for row in (*tower.drawn, *tower.seen)):
+            return f"the {name} by {tower.name} are not finite"
     if len(inputs.trained_classes) < 2 and ("logits" in needs or "label" in needs):
         return f"needs at least two trained classes, there is {len(inputs.trained_classes)}"
     return None
@@ -85,6 +90,13 @@ def decoded(inputs: MetricInputs) -> np.ndarray:
     trained = np.asarray(inputs.trained_classes)
     assert trained.max() < inputs.logits.shape[1], (trained.max(), inputs.logits.shape)
     return trained[inputs.logits[:, trained].argmax(axis=1)]
+
+
+def named_pairs(inputs: MetricInputs, named_NK: np.ndarray) -> Pairs:
+    """Return how often each class is named for each trial, against the class seen."""
+    counts_NT = np.zeros((len(named_NK), len(inputs.class_names)))
+    np.add.at(counts_NT, (np.arange(len(named_NK))[:, None], named_NK), 1)
+    return Pairs(counts_NT / named_NK.shape[1], inputs.label, of="class")
 
 
 def seen_by_judge(inputs: MetricInputs) -> np.ndarray:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from zoo.contracts import MetricInputs, MetricResult
+from zoo.contracts import MetricInputs, MetricResult, Pairs
 from zoo.statistics import Units, bootstrap, independent_units, wilson
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def share(
-    inputs: MetricInputs, scores: np.ndarray, definition: str, *, chance: float | None
+    inputs: MetricInputs,
+    scores: np.ndarray,
+    definition: str,
+    *,
+    chance: float | None,
+    pairs: Pairs | None = None,
+    beside: dict[str, float] | None = None,
 ) -> MetricResult:
     """Return the mean of `scores` (N,), each in [0, 1], with its interval.
 
@@ -22,9 +29,25 @@ def share(
     """
     if _one_answer_each(inputs) and units_of(inputs).name == "trial":
         ci95 = wilson(float(scores.sum()), len(scores))
-        how = "95 % interval: Wilson."
-        return _result(inputs, scores.mean(), definition, ci95, how, scores, chance)
-    return bootstrapped(inputs, scores, definition, value=scores.mean(), chance=chance)
+        return _result(
+            inputs,
+            scores.mean(),
+            f"{definition} 95 % interval: Wilson.",
+            ci95=ci95,
+            per_sample=scores,
+            chance=chance,
+            pairs=pairs,
+            beside=beside or {},
+        )
+    return bootstrapped(
+        inputs,
+        scores,
+        definition,
+        value=scores.mean(),
+        chance=chance,
+        pairs=pairs,
+        beside=beside,
+    )
 
 
 def bootstrapped(
@@ -36,6 +59,8 @@ def bootstrapped(
     chance: float | None,
     statistic: Statistic | None = None,
     per_sample: np.ndarray | None = None,
+    pairs: Pairs | None = None,
+    beside: dict[str, float] | None = None,
 ) -> MetricResult:
     """Return `value` with a bootstrap interval over trials, images, runs or subjects.
 
@@ -51,6 +76,8 @@ def bootstrapped(
         The figure as a function of the mean of `scores`, see `zoo.statistics.bootstrap`.
     per_sample : array (N,), optional
         Where it is not `scores` itself.
+    pairs, beside : optional
+        Passed on, see `MetricResult`.
     """
     units = units_of(inputs)
     ci95 = bootstrap(scores, seed=inputs.seed, clusters=units.clusters, statistic=statistic)
@@ -60,7 +87,16 @@ def bootstrapped(
         how = f"95 % interval: bootstrap over {units.describe()}."
     if per_sample is None and scores.ndim == 1:
         per_sample = scores
-    return _result(inputs, value, definition, ci95, how, per_sample, chance)
+    return _result(
+        inputs,
+        value,
+        f"{definition} {how}",
+        ci95=ci95,
+        per_sample=per_sample,
+        chance=chance,
+        pairs=pairs,
+        beside=beside or {},
+    )
 
 
 def _one_answer_each(inputs: MetricInputs) -> bool:
@@ -78,21 +114,11 @@ def units_of(inputs: MetricInputs) -> Units:
     )
 
 
-def _result(
-    inputs: MetricInputs,
-    value: float,
-    definition: str,
-    ci95: tuple[float, float] | None,
-    how: str,
-    per_sample: np.ndarray | None,
-    chance: float | None,
-) -> MetricResult:
+def _result(inputs: MetricInputs, value: float, definition: str, **found: Any) -> MetricResult:
     return MetricResult(
         value=float(value),
-        definition=f"{definition} {how}",
+        definition=definition,
         n=len(inputs.trial_id),
         split=inputs.split,
-        ci95=ci95,
-        per_sample=per_sample,
-        chance=chance,
+        **found,
     )

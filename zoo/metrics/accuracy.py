@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry import component
 from zoo.contracts import MetricInputs, MetricResult
-from zoo.metrics._classes import decoded, not_computed, unmet
+from zoo.metrics._classes import decoded, named_pairs, not_computed, unmet
 from zoo.metrics._intervals import share
 
 
@@ -32,5 +32,7 @@ class Accuracy:
         )
         if why := unmet(self, inputs):
             return not_computed(inputs, definition, why)
-        hits = (decoded(inputs) == inputs.label).astype(float)
-        return share(inputs, hits, definition, chance=1 / k)
+        named = decoded(inputs)
+        hits = (named == inputs.label).astype(float)
+        pairs = named_pairs(inputs, named[:, None])
+        return share(inputs, hits, definition, chance=1 / k, pairs=pairs)

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.metrics import recall_score
 
 from registry import component
-from zoo.contracts import MetricInputs, MetricResult
-from zoo.metrics._classes import decoded, not_computed, unmet
+from zoo.contracts import MetricInputs, MetricResult, Pairs
+from zoo.metrics._classes import decoded, named_pairs, not_computed, unmet
 from zoo.metrics._intervals import bootstrapped
 
 
@@ -37,6 +37,11 @@ class BalancedAccuracy:
         predicted = decoded(inputs)
         hits = (predicted == inputs.label).astype(float)
         shown = np.eye(len(classes))[index]
+        # A trial weighs by the class it is scored against: whichever trials saw which class, each
+        # class counts alike.
+        weight_C = np.zeros(len(inputs.class_names))
+        weight_C[classes] = len(hits) / (len(classes) * counts)
+        named = named_pairs(inputs, predicted[:, None])
         return bootstrapped(
             inputs,
             np.stack([shown * hits[:, None], shown], axis=1),  # (N, 2, classes)
@@ -45,7 +50,8 @@ class BalancedAccuracy:
             value=recall_score(inputs.label, predicted, labels=classes, average="macro"),
             chance=1 / len(inputs.trained_classes),
             statistic=_mean_recall,
-            per_sample=hits * len(hits) / (len(classes) * counts[index]),
+            per_sample=hits * weight_C[inputs.label],
+            pairs=Pairs(named.scores_NT * weight_C, inputs.label, of="class"),
         )
 
 

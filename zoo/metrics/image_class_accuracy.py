@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from registry import component
 from zoo.contracts import MetricInputs, MetricResult
-from zoo.metrics._classes import about_the_judge, not_computed, seen_by_judge, unmet
+from zoo.metrics._classes import (
+    about_the_judge,
+    named_pairs,
+    not_computed,
+    seen_by_judge,
+    unmet,
+)
 from zoo.metrics._intervals import share
 
 
@@ -31,7 +37,12 @@ class ImageClassAccuracy:
         )
         if why := unmet(self, inputs):
             return not_computed(inputs, definition, why)
-        right_NK = seen_by_judge(inputs) == inputs.label[:, None]
+        seen_NK = seen_by_judge(inputs)
+        right_NK = seen_NK == inputs.label[:, None]
         return share(
-            inputs, right_NK.mean(axis=1), definition, chance=1 / len(inputs.trained_classes)
+            inputs,
+            right_NK.mean(axis=1),
+            definition,
+            chance=1 / len(inputs.trained_classes),
+            pairs=named_pairs(inputs, seen_NK),
         )
