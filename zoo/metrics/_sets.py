@@ -28,6 +28,8 @@ class Sets:
         Of all pictures drawn, those of a trial one after another.
     seen_TF : array (T, F)
         Of the distinct pictures that these trials saw.
+    own_M : array (M,), int64
+        Which of `seen_TF` was seen when a picture was drawn.
     trials_G : array (G,), int64
         How many trials each group has.
     group_M, group_T : arrays (M,), (T,), int64
@@ -38,6 +40,7 @@ class Sets:
 
     drawn_MF: np.ndarray
     seen_TF: np.ndarray
+    own_M: np.ndarray
     trials_G: np.ndarray
     group_M: np.ndarray
     group_T: np.ndarray
@@ -75,6 +78,7 @@ def read_sets(inputs: MetricInputs, tower: TowerOutput, *, groups: int) -> Sets:
     return Sets(
         drawn_MF=tower.drawn.reshape(n * k, -1),
         seen_TF=tower.seen[used],
+        own_M=np.repeat(own_N, k),
         trials_G=np.bincount(group_N, minlength=n_groups),
         group_M=np.repeat(group_N, k),
         group_T=np.where(first == last, first, -1),
@@ -100,13 +104,18 @@ def jackknife(value: float, without_G: np.ndarray, trials_G: np.ndarray) -> tupl
     ----------
     Busing, Meijer and Van der Leeden 1999, "Delete-m jackknife for unequal m".
     """
-    g = len(without_G)
-    h_G = trials_G.sum() / trials_G
+    g, h_G = len(without_G), trials_G.sum() / trials_G
     pseudo_G = h_G * value - (h_G - 1) * without_G
-    centre = g * value - (without_G * (1 - 1 / h_G)).sum()
+    centre = corrected(value, without_G, trials_G)
     variance = ((pseudo_G - centre) ** 2 / (h_G - 1)).mean()
     half = stats.t.ppf((1 + LEVEL) / 2, g - 1) * np.sqrt(variance)
     return float(value - half), float(value + half)
+
+
+def corrected(value: float, without_G: np.ndarray, trials_G: np.ndarray) -> float:
+    """Return `value` without the bias that falls as 1/n, from the figures without each group."""
+    share_G = 1 - trials_G / trials_G.sum()
+    return float(len(without_G) * value - (without_G * share_G).sum())
 
 
 def enough(sets: Sets) -> bool:
