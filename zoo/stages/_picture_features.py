@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,8 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         image_ids = sorted({str(name) for name in of_split})
         shape, blocks = (len(image_ids),), _seen(image_ids, params, context)
         (out / "image_ids.json").write_text(json.dumps(image_ids))
-    with bar(
-        f"{network}: pictures {params['of']}", int(np.prod(shape)), unit="picture"
-    ) as progress:
+    task = f"{network}: pictures {params['of']}"
+    with bar(task, math.prod(shape), unit="picture") as progress:
         _write(blocks, of_pictures, shape, out, progress.update)
     towers = {name: tower.definition for name, tower in TOWERS.items() if tower.network == network}
     facts = {"network": network, "of": params["of"], "definition": towers}
@@ -95,7 +95,7 @@ def _write(
     done: Callable[[int], object],
 ) -> None:
     """Write each output of all pictures, of which only a block is in memory."""
-    files: dict[str, np.ndarray] = {}
+    files: dict[str, np.memmap] = {}
     for start, images_BCHW in blocks:
         for output, values in of_pictures(images_BCHW).items():
             if output not in files:
@@ -106,3 +106,5 @@ def _write(
             flat = files[output].reshape(-1, values.shape[1])
             flat[start : start + len(values)] = values.numpy()
         done(len(images_BCHW))
+    for file in files.values():
+        file.flush()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.transforms import functional as transforms
@@ -60,10 +61,10 @@ def with_weights(make: Callable[[], nn.Module], path: Path) -> nn.Module:
 
 def prepared(network: str, images_BCHW: np.ndarray) -> Tensor:
     """Return uint8 pictures as the network wants them, float32 on the CPU."""
-    images = torch.from_numpy(images_BCHW)
-    if network == "vit-h-14":
-        return models.ViT_H_14_Weights.IMAGENET1K_SWAG_E2E_V1.transforms()(images)
-    pixels = resized(images.float() / 255, SIZES[network])
+    if network == "vit-h-14":  # by Pillow, whose bicubic filter clips otherwise than torch's
+        own = models.ViT_H_14_Weights.IMAGENET1K_SWAG_E2E_V1.transforms()
+        return torch.stack([own(Image.fromarray(i.transpose(1, 2, 0))) for i in images_BCHW])
+    pixels = resized(torch.from_numpy(images_BCHW).float() / 255, SIZES[network])
     return transforms.normalize(pixels, MEAN, STD)
 
 
