@@ -5,18 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import torch
-
-    from zoo.judge_net import JudgeNet
-
-#: Where the shipped judge lies: model.safetensors (fp16) and config.json.
-SHIPPED = Path(__file__).parents[1] / "pipelines" / "pocket" / "weights" / "judge"
-SIDE = 64
+from zoo.towers.pocket import network, scaled
+from zoo.towers.table import SHIPPED as SHIPPED
 
 
 def facts(class_names: list[str], folder: Path) -> dict[str, Any]:
@@ -68,36 +62,3 @@ def scorer(
         return logits.cpu().numpy()[:, judge["columns"]]
 
     return score
-
-
-def network(shape: dict[str, int], weights: Path, *, device: str) -> JudgeNet:
-    """Return the judge with the weights of a safetensors file, in evaluation mode.
-
-    Parameters
-    ----------
-    shape : dict
-        ``n_classes`` and ``width``.
-    weights : Path
-    device : str
-    """
-    from safetensors.torch import load_file
-
-    from zoo.judge_net import JudgeNet
-
-    network = JudgeNet(**shape)
-    state = {name: tensor.float() for name, tensor in load_file(weights).items()}
-    missing, unexpected = network.load_state_dict(state, strict=False)
-    # Counters of batches seen are not stored; nothing else may be absent.
-    assert not unexpected, unexpected
-    assert all(name.endswith("num_batches_tracked") for name in missing), missing
-    return network.eval().to(device)
-
-
-def scaled(images_NCHW: np.ndarray, device: str) -> torch.Tensor:
-    """Return uint8 pictures as the judge wants them: 64x64, in [-1, 1]."""
-    import torch
-
-    images = torch.from_numpy(np.ascontiguousarray(images_NCHW)).to(device).float()
-    if images.shape[2:] != (SIDE, SIDE):
-        images = torch.nn.functional.interpolate(images, size=(SIDE, SIDE), mode="area")
-    return images / 127.5 - 1

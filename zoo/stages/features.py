@@ -17,7 +17,8 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         What the tower needs.
     params : dict
         "tower": "vae" (latents of the pictures seen), "image" (what a named image tower makes of
-        them) or "judge" (classes of the pictures drawn).
+        them, as targets), "pictures" (all that a network gives for the pictures drawn or seen)
+        or "judge" (classes of the pictures drawn).
     out : Path
     context : Context
     """
@@ -26,6 +27,8 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         from zoo.stages import _vae_features as tower
     elif params["tower"] == "image":
         from zoo.stages import _image_features as tower
+    elif params["tower"] == "pictures":
+        from zoo.stages import _picture_features as tower
     else:
         assert params["tower"] == "judge", params["tower"]
         from zoo.stages import _judge_features as tower

@@ -233,7 +233,7 @@ TOWERS: dict[str, Tower] = {
         network="vit-h-14",
         n_classes=1000,
         definition="ViT-H/14 (torchvision, IMAGENET1K_SWAG_E2E_V1), scores of ImageNet's 1000 "
-        "classes, picture at 518 px by the weights' own transforms (bicubic, antialiased)",
+        "classes, picture at 518 px by the weights' own transforms (bicubic, by Pillow)",
     ),
     "clip-vit-l-14": Tower(
         network="clip-vit-l-14",
