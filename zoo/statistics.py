@@ -6,7 +6,7 @@ say how far the figure would move with other trials (images, subjects), not with
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from zoo.seeds import numpy_rng
 
 LEVEL = 0.95
 RESAMPLES = 4000
-#: Resamples held in memory at once; a divisor of `RESAMPLES`.
+#: Resamples held in memory at once.
 BLOCK = 500
 #: One cluster value per trial, or several ways that cross.
 Clusters = np.ndarray | tuple[np.ndarray, ...]
@@ -63,11 +63,15 @@ def bootstrap(
 ) -> tuple[float, float] | None:
     """Return a bootstrap interval of a function of the mean of `values`.
 
-    Whole clusters are drawn with replacement. Where clusters cross (subjects and images), each way
-    is drawn by itself and a trial counts as often as the product of its ways' counts (the
-    pigeonhole bootstrap). The percentile interval is widened for few clusters (Hesterberg's
-    expanded percentile interval: t quantiles and the factor sqrt(g / (g - 1)) in place of normal
-    quantiles, g clusters in the way that has fewest), without which ten clusters cover 90 %.
+    Whole clusters are drawn with replacement. The percentile interval is widened for few clusters
+    (Hesterberg's expanded percentile interval: t quantiles and the factor sqrt(g / (g - 1)) in
+    place of normal quantiles, g clusters), without which ten clusters cover 90 %.
+
+    Where clusters cross (subjects and images), each way is drawn by itself and a trial counts as
+    often as the product of its counts (the pigeonhole bootstrap). That takes the noise of single
+    trials three times, so quantiles are chosen for the variance V1 + V2 - V12 (each way drawn
+    alone, less the trials by themselves), or V1 or V2 where that is more, at Satterthwaite's
+    degrees of freedom.
 
     Parameters
     ----------
@@ -75,8 +79,8 @@ def bootstrap(
         One row per trial.
     seed : int
         Names the draw; the same seed and values give the same interval.
-    clusters : array (N,) or tuple of arrays (N,), optional
-        Trials with the same value are drawn together; by default every trial is its own. Several
+    clusters : array (N,) or pair of arrays (N,), optional
+        Trials with the same value are drawn together; by default every trial is its own. Two
         arrays cross. Rows are put in the order of the sorted cluster values first, so that the
         interval does not depend on the order of the trials where `clusters` names them.
     statistic : callable, optional
@@ -95,38 +99,46 @@ def bootstrap(
     References
     ----------
     Hesterberg 2015, "What teachers should know about the bootstrap", section 4. Owen 2007, "The
-    pigeonhole bootstrap"; Owen and Eckles 2012, "Bootstrapping data arrays of arbitrary order".
+    pigeonhole bootstrap". Cameron, Gelbach and Miller 2011, "Robust inference with multiway
+    clustering", for the variance.
     """
     values = np.asarray(values, dtype=np.float64)
-    ways = [np.unique(way, return_inverse=True)[1] for way in _ways(clusters, len(values))]
-    sizes_of_ways = [int(way.max(initial=-1)) + 1 for way in ways]
-    g = min(sizes_of_ways)
-    if g < MIN_CLUSTERS:
+    if not len(values):
         return None
-    # A cell holds the trials that always have the same weight: those alike in every way.
+    ways = [np.unique(way, return_inverse=True)[1] for way in _ways(clusters, len(values))]
+    # A cell holds the trials that always count alike.
     cells, member = np.unique(np.stack(ways), axis=1, return_inverse=True)
+    g = cells.max(axis=1) + 1
+    if g.min() < MIN_CLUSTERS:
+        return None
     sums = np.zeros((cells.shape[1], int(np.prod(values.shape[1:]))))
     np.add.at(sums, member.ravel(), values.reshape(len(values), -1))
     sizes = np.bincount(member.ravel())
-    rngs = [numpy_rng(seed, "bootstrap", *([k] if k else [])) for k in range(len(ways))]
-    figures = []
-    for start in range(0, resamples, BLOCK):
-        draws = min(BLOCK, resamples - start)
-        weights = _counts(rngs[0], draws, sizes_of_ways[0])
-        if len(ways) > 1:
-            weights = weights[:, cells[0]]
-            for rng, size, way in zip(rngs[1:], sizes_of_ways[1:], cells[1:], strict=True):
-                weights *= _counts(rng, draws, size)[:, way]
-        # Crossed ways may miss each other where not every cell has trials.
-        with np.errstate(invalid="ignore"):
-            means = weights @ sums / (weights @ sizes)[:, None]
-        means = means.reshape(draws, *values.shape[1:])
-        figures.append(means if statistic is None else statistic(means))
-    drawn = np.concatenate(figures)
-    assert drawn.shape == (resamples,), (
-        f"the statistic must return one figure a draw, {drawn.shape}"
-    )
-    return _ends(drawn[np.isfinite(drawn)], g, level)
+
+    def draw(ways: np.ndarray, *names: str) -> np.ndarray:
+        figures = []
+        for weights in _weights(ways, numpy_rng(seed, "bootstrap", *names), resamples):
+            # Crossed draws may miss every trial where not every cell has some.
+            with np.errstate(invalid="ignore"):
+                means = weights @ sums / (weights @ sizes)[:, None]
+            means = means.reshape(len(weights), *values.shape[1:])
+            figures.append(means if statistic is None else statistic(means))
+        drawn = np.concatenate(figures)
+        assert drawn.shape == (resamples,), f"one figure a draw, not {drawn.shape}"
+        return drawn[np.isfinite(drawn)]
+
+    drawn = draw(cells)
+    if not len(drawn):
+        return None
+    if len(cells) == 1:
+        return _ends(drawn, np.sqrt(g[0] / (g[0] - 1)), g[0] - 1, level)
+    if not drawn.var() > 0:
+        return float(drawn[0]), float(drawn[0])
+    alone = np.array([draw(way[None], f"way {k}").var() for k, way in enumerate(cells)])
+    alone *= g / (g - 1)
+    trials = draw(np.arange(len(sizes))[None], "cells").var()
+    spread = np.sqrt(max(alone.sum() - trials, *alone) / drawn.var())
+    return _ends(drawn, spread, alone.sum() ** 2 / (alone**2 / (g - 1)).sum(), level)
 
 
 def _ways(clusters: Clusters | None, n: int) -> tuple[np.ndarray, ...]:
@@ -135,21 +147,26 @@ def _ways(clusters: Clusters | None, n: int) -> tuple[np.ndarray, ...]:
     return clusters if isinstance(clusters, tuple) else (np.asarray(clusters),)
 
 
-def _counts(rng: np.random.Generator, draws: int, g: int) -> np.ndarray:
-    """Return how often each of `g` clusters was drawn, (draws, g)."""
-    drawn = rng.integers(g, size=(draws, g)) + g * np.arange(draws)[:, None]
-    return np.bincount(drawn.ravel(), minlength=draws * g).reshape(draws, g).astype(float)
+def _weights(ways: np.ndarray, rng: np.random.Generator, resamples: int) -> Iterator[np.ndarray]:
+    """Yield blocks (R, cells): how often a cell counts, the product of its counts in `ways`."""
+    for start in range(0, resamples, BLOCK):
+        draws = min(BLOCK, resamples - start)
+        product = np.ones((draws, ways.shape[1]))
+        for way in ways:
+            g = way.max() + 1
+            drawn = rng.integers(g, size=(draws, g)) + g * np.arange(draws)[:, None]
+            counts = np.bincount(drawn.ravel(), minlength=draws * g).reshape(draws, g)
+            product *= counts[:, way]
+        yield product
 
 
-def _ends(drawn: np.ndarray, g: int, level: float) -> tuple[float, float] | None:
-    """Return the expanded percentile interval of draws over `g` clusters."""
-    if not len(drawn):
-        return None
-    z = np.sqrt(g / (g - 1)) * stats.t.ppf((1 - level) / 2, g - 1)
+def _ends(drawn: np.ndarray, spread: float, df: float, level: float) -> tuple[float, float]:
+    """Return the percentile interval of draws whose standard deviation is off by `spread`."""
+    z = spread * stats.t.ppf((1 - level) / 2, df)
     tail = stats.norm.cdf(z)
     if tail * len(drawn) < 1:
         # Thinner than one draw, which a high level over few clusters asks for.
-        return tuple(float(drawn.mean() + end * drawn.std()) for end in (z, -z))
+        return float(drawn.mean() + z * drawn.std()), float(drawn.mean() - z * drawn.std())
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)
 
