@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from registry import ComponentSpec, Registry, UserError
+from zoo.controls import CONTROLS
 from zoo.readme_tree import with_tree
 from zoo.registries import REGISTRIES
+from zoo.towers.table import NETWORKS, TOWERS
 
 #: Facts with a line of their own; the others are listed below them.
 _HIDDEN = ("tiny", "train", "paper", "license", "renamed_from")
@@ -78,10 +80,38 @@ def _pages() -> dict[str, str]:
         f"| [{kind}s]({kind}s.md) | {', '.join(f'`{n}`' for n in _own(registry))} |"
         for kind, registry in REGISTRIES.items()
     ]
+    pages |= {"controls.md": _controls(), "towers.md": _towers()}
+    rows += [
+        f"| [controls](controls.md) | {', '.join(f'`{name}`' for name in CONTROLS)} |",
+        f"| [image towers](towers.md) | {', '.join(f'`{name}`' for name in TOWERS)} |",
+    ]
     pages["README.md"] = "\n".join(
         ["# Components", "", _NOTE, "", "| kind | names |", "|---|---|", *rows, ""]
     )
     return pages
+
+
+def _controls() -> str:
+    lines = ["# Controls", "", _NOTE, "", "| name | what is drawn |", "|---|---|"]
+    lines += [f"| `{name}` | {_cell(control.about)} |" for name, control in CONTROLS.items()]
+    return "\n".join([*lines, ""])
+
+
+def _towers() -> str:
+    lines = ["# Image towers", "", _NOTE, ""]
+    lines += ["| name | gives | what | licence of the weights |", "|---|---|---|---|"]
+    for name, tower in TOWERS.items():
+        row = [f"`{name}`", " and ".join(tower.gives), _cell(tower.definition), tower.licence]
+        lines.append(f"| {' | '.join(row)} |")
+    fetched = {tower.network: NETWORKS[tower.network] for tower in TOWERS.values()}
+    lines += [
+        "",
+        "How to get what does not ship (`DIR` is what `--weights-root` names):",
+        "",
+        "```",
+    ]
+    lines += [f"# {name}\n{row.how_to_get()}" for name, row in fetched.items() if not row.ships]
+    return "\n".join([*lines, "```", ""])
 
 
 _NOTE = "Written by `zoo docs` from the source of each component; do not edit."
