@@ -129,7 +129,7 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
     within = {
         label: entry["within_class"]
         for label, entry in scores.items()
-        if "within_class" in entry and "value" in entry["within_class"]
+        if entry.get("within_class", {}).get("value") is not None
     }
     if not within:
         reasons = [e["within_class"]["reason"] for e in scores.values() if "within_class" in e]

@@ -14,25 +14,23 @@ from zoo.pairings import eeg_contribution, within_class_contribution
 def contributions(
     result: MetricResult, inputs: MetricInputs, higher_is_better: bool
 ) -> dict[str, Any]:
-    """Return ``eeg`` and ``within_class``, JSON-able, of a metric that scored every pairing."""
+    """Return ``eeg`` and ``within_class``, JSON-able, of a metric that scored every pairing.
+
+    A score of classes has no part within the class and gets none.
+    """
     pairs = result.pairs
     assert pairs is not None
-    units, unit = units_of(inputs)
-    given = {
+    given: dict[str, Any] = {
+        "units": units_of(inputs),
         "seed": inputs.seed,
-        "units": units,
-        "unit": unit,
         "higher_is_better": higher_is_better,
     }
     eeg = eeg_contribution(pairs.scores_NT, pairs.target_N, **given)
     if pairs.of == "class":
-        return {"eeg": eeg.to_json(), "of": pairs.of}
-    if not inputs.image_known:
-        within = {"reason": "pictures are paired by category, so which one was shown is not known"}
-    else:
-        label_T = np.empty(pairs.scores_NT.shape[1], np.int64)
-        label_T[pairs.target_N] = inputs.label
-        within = within_class_contribution(
-            pairs.scores_NT, pairs.target_N, label_T, **given
-        ).to_json()
-    return {"eeg": eeg.to_json(), "within_class": within, "of": pairs.of}
+        return {"eeg": eeg.to_json()}
+    label_T = np.zeros(pairs.scores_NT.shape[1], np.int64)
+    label_T[pairs.target_N] = inputs.label
+    within = within_class_contribution(
+        pairs.scores_NT, pairs.target_N, label_T, image_known=inputs.image_known, **given
+    )
+    return {"eeg": eeg.to_json(), "within_class": within.to_json()}
