@@ -70,8 +70,8 @@ def bootstrap(
     Where clusters cross (subjects and images), each way is drawn by itself and a trial counts as
     often as the product of its counts (the pigeonhole bootstrap). That takes the noise of single
     trials three times, so quantiles are chosen for the variance V1 + V2 - V12 (each way drawn
-    alone, less the trials by themselves), or V1 or V2 where that is more, at Satterthwaite's
-    degrees of freedom.
+    alone, less the trials by themselves), or V1 or V2 where that is more, with degrees of freedom
+    half way between Satterthwaite's and those of the way that has fewest clusters.
 
     Parameters
     ----------
@@ -138,7 +138,9 @@ def bootstrap(
     alone *= g / (g - 1)
     trials = draw(np.arange(len(sizes))[None], "cells").var()
     spread = np.sqrt(max(alone.sum() - trials, *alone) / drawn.var())
-    return _ends(drawn, spread, alone.sum() ** 2 / (alone**2 / (g - 1)).sum(), level)
+    # Satterthwaite's by themselves are too many: they are large where a variance came out small.
+    df = (alone.sum() ** 2 / (alone**2 / (g - 1)).sum() + g.min() - 1) / 2
+    return _ends(drawn, spread, df, level)
 
 
 def _ways(clusters: Clusters | None, n: int) -> tuple[np.ndarray, ...]:
