@@ -12,7 +12,8 @@ from zoo.contracts import MetricInputs, MetricResult
 from zoo.metrics._classes import not_computed
 from zoo.metrics._sets import Sets, enough, jackknife, missing, read_sets, set_result
 
-MIN_N = 50
+#: Fewest distinct pictures seen; as many trials, as the mark says.
+MIN_SEEN = 50
 #: Pictures whose features are multiplied at once.
 BLOCK = 1024
 
@@ -24,7 +25,7 @@ BLOCK = 1024
     needs=("generated", "features"),
     level="trial",
     higher_is_better=False,
-    min_n=MIN_N,
+    min_n=50,
 )
 class KID:
     """Kernel inception distance: unbiased squared MMD under (x.y / F + 1)^3, over all pairs.
@@ -53,8 +54,8 @@ class KID:
         if why := missing(self, inputs, inputs.features):
             return not_computed(inputs, definition, why)
         sets = read_sets(inputs, inputs.features, groups=500)
-        if len(sets.seen_TF) < MIN_N:
-            why = f"needs at least {MIN_N} distinct pictures seen, there are {len(sets.seen_TF)}"
+        if len(sets.seen_TF) < MIN_SEEN:
+            why = f"needs at least {MIN_SEEN} distinct pictures seen, there are {len(sets.seen_TF)}"
             return not_computed(inputs, definition, why)
         value, without_G, apart = kernel_distance(sets)
         return set_result(
