@@ -14,6 +14,7 @@ from zoo.checks.tiny_stable_diffusion import shared_tiny_stable_diffusion
 from zoo.registries import DATASETS
 from zoo.stages import condition, features, generate
 from zoo.stages._context import Context
+from zoo.stages._lineage import Lineage
 
 NAMES = ("red cat", "old dog")
 N, N_TRAIN, N_VAL = 24, 14, 4
@@ -66,7 +67,10 @@ def inputs(tmp_path) -> dict[str, Path]:
         split=np.array(["train"] * N_TRAIN + ["val"] * N_VAL + ["test"] * (N - N_TRAIN - N_VAL)),
         subject=np.zeros(N, np.int64),
         image_id=image_id,
+        trial_key=np.arange(N, dtype=np.uint64),
+        unit_key=np.arange(N, dtype=np.uint64) // 4,
     )
+    Lineage().write(folders["encode"])
     tokens = np.random.default_rng(0).normal(label[:, None, None], 1, (N, 3, 5))
     np.save(folders["encode"] / "tokens.npy", tokens.astype(np.float16))
     np.save(folders["encode"] / "trial_ids.npy", ids)

@@ -68,6 +68,8 @@ class Data:
             split=self.split,
             subject=self.subject,
             image_id=np.array([f"picture{row}" for row in self.rows]),
+            trial_key=self.rows.astype(np.uint64),
+            unit_key=self.rows.astype(np.uint64) // 10,
             mean_C=train.mean((0, 2)),
             std_C=train.std((0, 2)),
             normalise=np.array(self.normalise),

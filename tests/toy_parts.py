@@ -13,8 +13,9 @@ from registry import BadParameters, component
 
 
 @component(
-    "dataset", leakage="Toy data leak nothing.", needs_root=False, per_subject=False, judge="toy"
-)
+    "dataset", leakage="Toy data leak nothing.", independent="run", needs_root=False,
+    per_subject=False, judge="toy",
+)  # fmt: skip
 class ToyData:
     """Twelve trials of two classes."""
 
@@ -44,7 +45,7 @@ class ToyData:
         return np.stack([np.full((3, 8, 8), len(i), np.uint8) for i in image_ids])
 
 
-@component("dataset", leakage="Toy data leak nothing.", needs_root=True)
+@component("dataset", leakage="Toy data leak nothing.", independent="run", needs_root=True)
 class RootedData(ToyData):
     """The same, from files."""
 

@@ -62,7 +62,16 @@ DATASETS = Registry(
     "dataset",
     "zoo.datasets",
     "zoo.datasets",
-    facts=(*_FACTS, "leakage", "needs_root", "per_subject", "judge", "pictures", "labelled_by"),
+    facts=(
+        *_FACTS,
+        "leakage",
+        "independent",
+        "needs_root",
+        "per_subject",
+        "judge",
+        "pictures",
+        "labelled_by",
+    ),
     family=REGISTRIES,
 )
 METRICS = Registry(

@@ -17,6 +17,8 @@ from zoo.checks._case import Case
 from zoo.contracts import TRIAL_COLUMNS, Dataset, Trials
 
 PARTS = ("train", "val", "test", "")
+#: What a data set may declare as its unit of independence.
+INDEPENDENT = ("image", "block", "run", "session", "subject")
 #: Parameters that choose or scale trials, and values of theirs: trials are prepared without them.
 SELECTING: dict[str, Any] = {
     "split": {"by": "subject", "test": ["1"], "val": []},
@@ -41,11 +43,15 @@ def load(case: Case) -> Trials:
 
 
 def mark_is_whole(case: Case) -> None:
-    """The mark says what leaks, whether files are needed, whether trials are made by subject."""
+    """The mark says what leaks, what train and test must not share, whether files are needed."""
     mark = case.spec.meta
     for key, of in [("leakage", str), ("needs_root", bool), ("per_subject", bool), ("judge", str)]:
         assert isinstance(mark.get(key), of), f"@component('dataset', {key}=...) must be a {of}"
     assert len(mark["leakage"]) > 20, "leakage= is a sentence that is printed with every result"
+    assert mark.get("independent") in INDEPENDENT, (
+        f"independent= is {mark.get('independent')!r}: say what train and test must not share for "
+        f"the test to show that the picture was decoded, one of {', '.join(INDEPENDENT)}"
+    )
 
 
 def trials_are_whole(case: Case) -> None:

@@ -44,6 +44,7 @@ from zoo.datasets._splits import require_known_images, split_by
     license="of the recordings",
     leakage="Recordings brought by the user: whether test trials share runs, blocks or pictures "
     "with training trials is up to the split and counted below.",
+    independent="run",
     needs_root=True,
     per_subject=True,
     judge="stimuli",

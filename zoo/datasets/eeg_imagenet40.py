@@ -46,6 +46,7 @@ N_SUBJECTS = 6
     leakage="Contested recordings (Li et al. 2021; answered by Palazzo et al. 2020): all pictures "
     "of a class were shown in one block, so every test trial lies in the block of its training "
     "trials, and slow changes of the EEG can tell its class without any trace of a picture.",
+    independent="block",
     needs_root=True,
     per_subject=False,
     judge="none",

@@ -64,6 +64,7 @@ from zoo.datasets._trial_table import (
     leakage="Epochs brought by the user: whether test trials share runs, blocks or pictures with "
     "training trials is up to the split and counted below; what was rejected, repaired or "
     "standardised before saving cannot be seen here.",
+    independent="run",
     needs_root=True,
     per_subject=True,
     judge="stimuli",

@@ -56,6 +56,7 @@ from zoo.datasets._trial_table import (
     license="of the recordings",
     leakage="Recordings brought by the user: whether test trials share runs, blocks or pictures "
     "with training trials is up to the split and counted below.",
+    independent="run",
     needs_root=True,
     per_subject=True,
     judge="stimuli",

@@ -42,6 +42,7 @@ REACH = (-0.5, 0.6)  # seconds around onset that a window may cover
     license="BSD-3-Clause",
     leakage="Simulated EEG: trials of a class follow each other in blocks, so with 'drift' above "
     "0 a block betrays its class; 'drift' is 0 unless the notes say otherwise.",
+    independent="block",
     needs_root=False,
     per_subject=True,
     judge="pocket",

@@ -67,6 +67,7 @@ BLOCK = 64
     leakage="Zero-shot: the test concepts are never trained on. Training and test pictures come "
     "from the same sessions, and whoever whitened the files may have fitted the whitening on test "
     "trials too, as NICE's published preprocessing does.",
+    independent="image",
     needs_root=True,
     per_subject=True,
     judge="none",

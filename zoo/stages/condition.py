@@ -19,6 +19,8 @@ from zoo.processes import Processes
 from zoo.stages._context import Context, Inputs
 from zoo.stages._drawing import build, class_names, restore, save, tokens_of_trials
 from zoo.stages._draws import Draws
+from zoo.stages._guard import Guarded, guarded, with_guarded
+from zoo.stages._lineage import Lineage
 from zoo.stages._selected import Selected
 from zoo.training import fit
 
@@ -36,7 +38,8 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         "control" (None or "class_label"), "tokens" ([L, D], for the control).
     out : Path
         Receives conditioner.safetensors, denoiser.safetensors (what was opened; an adapter alone
-        for LoRA), condition.json, log.csv, and snapshots/<step>/ with the two weight files.
+        for LoRA), condition.json, log.csv, lineage.npz, and snapshots/<step>/ with the two weight
+        files.
     context : Context
         With several processes each trains on its share of every batch; the first one publishes.
 
@@ -45,8 +48,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     TrainingDiverged
         The loss or the weights became NaN.
     """
-    trials = Selected.read(inputs["select"])
-    tokens_NLD = tokens_of_trials(inputs, params, trials)
+    trials, tokens_NLD = _training_trials(inputs, params)
     train_rows = trials.positions("train")
     batches = _Batches.read(inputs, params, trials, tokens_NLD, train_rows, context)
     train = params["train"]
@@ -81,6 +83,10 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     for step, file in summary["snapshots"].items():
         state = load_checkpoint(Path(file))
         save(state["conditioner"], state["denoiser"], out / "snapshots" / str(step))
+    own = Lineage.of(inputs["select"], trained=summary["steps"] > 0, chosen=False)
+    before = [Lineage.read(inputs[role]) for role in ("encode", "init") if role in inputs]
+    lineage = own.with_those(before)
+    lineage.write(out)
     report = {
         "conditioner": params["conditioner"],
         "pipeline": params["pipeline"],
@@ -88,6 +94,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         "opens": conditioner.opens,
         "tokens": list(tokens_NLD.shape[1:]),
         "trials": len(train_rows),
+        "depends_on": lineage.facts(own),
         "parameters": {name: sum(p.numel() for p in group) for name, group in groups.items()},
         "steps": summary["steps"],
         "epochs": summary["epochs"],
@@ -97,6 +104,18 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         "seconds": summary["seconds"],
     }
     (out / "condition.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _training_trials(inputs: Inputs, params: dict[str, Any]) -> tuple[Selected, Guarded]:
+    """Return the selected trials and their tokens (N, L, D), those of train alone within reach.
+
+    Nothing is chosen on validation here, so it is as shut as the test.
+    """
+    trials = Selected.read(inputs["select"])
+    open_N = trials.split == "train"
+    tokens_NLD = tokens_of_trials(inputs, params, trials)
+    names = ("label", "true_label", "subject", "image_id")
+    return with_guarded(trials, open_N, names), guarded(tokens_NLD, open_N, "tokens")
 
 
 @dataclass(frozen=True)
@@ -120,26 +139,25 @@ class _Batches:
         inputs: Inputs,
         params: dict[str, Any],
         trials: Selected,
-        tokens_NLD: Tensor,
+        tokens_NLD: Guarded,
         rows: np.ndarray,
         context: Context,
     ) -> _Batches:
-        """Keep the rows given, which are the training trials: no other row gets in here."""
-        assert (trials.split[rows] == "train").all()
+        """Keep the rows given, which are the training trials: no other can be read."""
         features = inputs["features"]
         latents = load_file(features / "features.safetensors")
         place = {image_id: i for i, image_id in enumerate(json.loads(
             (features / "image_ids.json").read_text()
         ))}  # fmt: skip
-        tokens_NLD = tokens_NLD[torch.from_numpy(rows)]
+        tokens = tokens_NLD[rows]
         return cls(
-            tokens_NLD=tokens_NLD,
+            tokens_NLD=tokens,
             label_N=torch.from_numpy(trials.label[rows]),
             image_N=torch.tensor([place[str(image_id)] for image_id in trials.image_id[rows]]),
             latent_mean_Ichw=latents["mean"],
             latent_std_Ichw=latents["std"],
-            mean_LD=tokens_NLD.mean(0),
-            std_LD=tokens_NLD.std(0, unbiased=False),
+            mean_LD=tokens.mean(0),
+            std_LD=tokens.std(0, unbiased=False),
             draws=Draws(params["seed"], trials.trial_id[rows]),
             processes=context.processes,
             device=context.device,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from zoo.stages._encoder import (
     tokens_of,
     tokens_of_each,
 )
+from zoo.stages._guard import guarded_file, with_guarded
+from zoo.stages._lineage import Lineage
 from zoo.stages._targets import ImageTarget, LabelTarget, Target
 from zoo.training import fit
 
@@ -41,7 +43,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         "encoder", "objective" ({"name", "params"}), "train" (resolved block), "seed".
     out : Path
         Receives encoder.safetensors, encoder.json, objective.safetensors, tokens.npy (float16),
-        trial_ids.npy, log.csv, encode.json; logits.npy, or for an objective on images
+        trial_ids.npy, log.csv, encode.json, lineage.npz; logits.npy, or for an objective on images
         similarity.npy (test trials), similarity_ids.npy and candidates.json.
     context : Context
 
@@ -56,11 +58,11 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         The weights to start from do not fit, or the tokens do not fit into float16.
     """
     signal = SignalInfo.from_json(json.loads((inputs["prepare"] / "signal.json").read_text()))
-    trials = _Selected.read(inputs, signal)
     seed, train = params["seed"], dict(params["train"])
     if context.device == "cpu":
         train["precision"] = "fp32"  # half precision is slower there, and no less exact is wanted
-    target = trials.target(inputs, signal, OBJECTIVES.spec(params["objective"]["name"]))
+    spec = OBJECTIVES.spec(params["objective"]["name"])
+    trials, target = _without_test(*_open(inputs, signal, spec))
     target.require_trainable()
     encoder = build_encoder(params["encoder"], signal, seed=seed)
     objective = build_objective(
@@ -77,6 +79,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     objective.to(context.device)
 
     summary = _train(encoder, objective, trials, target, train, seed, out, context)
+    trials, target = _open(inputs, signal, spec)  # only now is there a test
     tokens_NLD, answers_NK = _encode_all(encoder, objective, trials, target, context.device)
     val_N = trials.split == "val"
     val = None
@@ -102,6 +105,10 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         "trained_subjects": trials.trained_subjects().tolist(),
     }
     _write_json(out / "encoder.json", built)
+    steps, best = summary["steps"] > 0, summary["selected"] == "best"
+    own = Lineage.of(inputs["select"], trained=steps, chosen=best)
+    lineage = own.with_those([Lineage.read(inputs["init"])] if "init" in inputs else [])
+    lineage.write(out)
     counts = {part: int((trials.split == part).sum()) for part in ("train", "val", "test")}
     _write_json(
         out / "encode.json",
@@ -116,6 +123,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
             "final_loss": summary["final_loss"],
             "seconds": summary["seconds"],
             "trials": counts,
+            "depends_on": lineage.facts(own),
             **target.facts(),
             "parameters": {
                 "encoder": _count(encoder),
@@ -152,13 +160,6 @@ class _Selected:
         trials.require_finite()
         return trials
 
-    def target(self, inputs: Inputs, signal: SignalInfo, objective: ComponentSpec) -> Target:
-        """Return what the objective compares tokens with, as its mark says."""
-        if objective.meta["target"] == "image":
-            return ImageTarget.read(inputs["features"], self.image_id, self.split)
-        assert objective.meta["target"] == "label", objective.meta["target"]
-        return LabelTarget(self.label, self.split, signal.class_names)
-
     def require_finite(self) -> None:
         for part in ("train", "val", "test"):
             rows = self.rows[self.split == part]
@@ -183,6 +184,24 @@ class _Selected:
         known = np.isin(subject_N, self.trained_subjects())
         subject_N = np.where(known, subject_N, -1).astype(np.int64)
         return torch.from_numpy(eeg_NCT).to(device), torch.from_numpy(subject_N).to(device)
+
+
+def _open(inputs: Inputs, signal: SignalInfo, objective: ComponentSpec) -> tuple[_Selected, Target]:
+    """Return all selected trials, and what the objective compares tokens with."""
+    trials = _Selected.read(inputs, signal)
+    if objective.meta["target"] == "image":
+        return trials, ImageTarget.read(inputs["features"], trials.image_id, trials.split)
+    assert objective.meta["target"] == "label", objective.meta["target"]
+    return trials, LabelTarget(trials.label, trials.split, signal.class_names)
+
+
+def _without_test(trials: _Selected, target: Target) -> tuple[_Selected, Target]:
+    """Return the same with EEG, labels and pictures of the test out of reach: a `LeakError`."""
+    open_N = np.isin(trials.split, ("train", "val"))
+    shut = with_guarded(trials, open_N, ("label", "subject", "image_id"))
+    eeg_PCT = guarded_file(trials.eeg_PCT, trials.rows[open_N])
+    of_target = ("label",) if isinstance(target, LabelTarget) else ("image_id", "feature_NF")
+    return replace(shut, eeg_PCT=eeg_PCT), with_guarded(target, open_N, of_target)
 
 
 def _train(

@@ -1,9 +1,12 @@
 """Stage select: which prepared trials take part, in which split, under which label and scale.
 
 Publishes ``select.npz`` (one entry per selected trial, in the order of the prepared array: rows,
-trial_id, label, true_label, split, subject, session, run, image_id; further mean_C and std_C of the
-training trials, normalise, trained_classes) and ``overlap.json`` (share of the test trials whose
-image, block, run, session or subject also occurs in training; image only where it is known).
+trial_id, label, true_label, split, subject, session, run, image_id, trial_key and unit_key, which
+name a trial and its unit of independence in every selection of the data set; further mean_C and
+std_C of the training trials, normalise, trained_classes), ``overlap.json`` (share of the test
+trials whose image, block, run, session or subject also occurs in training; image only where it is
+known) and ``splits.json``: ``shares``, these and those of ``eeg`` (equal bit by bit) for each pair
+of splits, ``same_eeg``, the first test trials that have it, and the data set's ``independent``.
 
 With ``shuffle_labels`` the trials of training and validation trade what they are said to have
 shown: ``label`` and ``image_id`` move together. So neither encoder nor conditioner is told more
@@ -25,15 +28,8 @@ from zoo.datasets._splits import require_known_images, select_named
 from zoo.registries import DATASETS
 from zoo.seeds import named_seed, numpy_rng
 from zoo.stages._context import Context, Inputs
+from zoo.stages._units import UNITS, keys, same_eeg, shares
 
-#: Columns that together name a unit of the recording.
-OVERLAPS = {
-    "image": ["image_id"],
-    "block": ["subject", "session", "run", "block"],
-    "run": ["subject", "session", "run"],
-    "session": ["subject", "session"],
-    "subject": ["subject"],
-}
 TEXT = {"subject_name": str, "session": str, "run": str, "image_id": str, "trial_id": str}
 
 
@@ -63,6 +59,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     if not image_known:
         require_known_images(settings.get("split"))
     split = dataset.split_of(table)
+    assert set(split) <= {"train", "val", "test", ""}, f"split_of gave {set(split)}"
     used = split != ""
     if settings.get("subjects") is not None:
         names = table.subject_name.to_numpy(dtype=str)
@@ -75,12 +72,19 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     rows = np.flatnonzero(used)
     table, split = table.iloc[rows].reset_index(drop=True), split[rows]
 
+    spec = DATASETS.spec(params["dataset"])
+    known = {name: columns for name, columns in UNITS.items() if name != "image" or image_known}
+    recorded = ["trial_id", "onset", *known.get("image", [])]  # not the id alone: it may say little
+    trial_key = keys(spec.name, table, recorded)
+
     true_label = table.label.to_numpy(np.int64)
     shown = np.arange(len(table))  # whose label and picture a trial is told
     if settings.get("shuffle_labels"):
         shown = shuffled(split, table.subject.to_numpy(), params["seed"])
     label = true_label[shown]
     table["image_id"] = table.image_id.to_numpy(dtype=str)[shown]
+    units = {name: keys(spec.name, table, columns) for name, columns in known.items()}
+    independent = spec.meta.get("independent")
     eeg = np.load(inputs["prepare"] / "eeg.npy", mmap_mode="r", allow_pickle=False)
     normalise = settings.get("normalise", "channel")
     mean_C, std_C = np.zeros(eeg.shape[1], np.float32), np.ones(eeg.shape[1], np.float32)
@@ -98,15 +102,24 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         session=table.session.to_numpy(dtype=str),
         run=table.run.to_numpy(dtype=str),
         image_id=table.image_id.to_numpy(dtype=str),
+        trial_key=trial_key,
+        unit_key=units.get(independent, trial_key),
         mean_C=mean_C,
         std_C=std_C,
         normalise=np.array(normalise),
         trained_classes=np.unique(label[split == "train"]),
     )
-    shares = overlaps(table, split)
-    if not image_known:
-        del shares["image"]  # drawn by a seed within the class: they tell nothing of what was seen
-    (out / "overlap.json").write_text(json.dumps(shares, indent=1))
+    found = {name: shares(unit_N, split) for name, unit_N in units.items()}
+    eeg_N = same_eeg(eeg, rows)
+    again = (split == "test") & np.isin(eeg_N, eeg_N[split != "test"])
+    about = {
+        "independent": independent,
+        "shares": {**found, "eeg": shares(eeg_N, split)},
+        "same_eeg": table.trial_id[again].tolist()[:5],
+    }
+    (out / "splits.json").write_text(json.dumps(about, indent=1))
+    overlap = {name: found[name]["test_with_train"] for name in known}
+    (out / "overlap.json").write_text(json.dumps(overlap, indent=1))
 
 
 def read_table(prepare: Path) -> pd.DataFrame:
@@ -160,12 +173,3 @@ def channel_statistics(eeg: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, n
     variance = squares / count - (total / count) ** 2
     std_C = np.where(variance > 0, np.sqrt(np.maximum(variance, 0)), 1)
     return (shift + total / count).astype(np.float32), std_C.astype(np.float32)
-
-
-def overlaps(table: pd.DataFrame, split: np.ndarray) -> dict[str, float]:
-    """Return, for each kind of unit, the share of test trials whose unit occurs in training."""
-    shares = {}
-    for name, columns in OVERLAPS.items():
-        unit = table.groupby(columns, sort=False).ngroup().to_numpy()
-        shares[name] = float(np.isin(unit[split == "test"], unit[split == "train"]).mean())
-    return shares
