@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from condition_toys import TRAIN as DENOISE
+from condition_toys import context, inputs, params, toy_pictures
 from recipe_toys import registered
-from test_condition_stage import (  # noqa: F401 (fixtures)
-    _pictures,
-    context,
-    inputs,
-    params,
-)
-from test_condition_stage import TRAIN as DENOISE
 from test_encode_stage import TRAIN, Data
 
 from registry import component
@@ -27,22 +21,14 @@ from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
 from zoo.conditioners.linear import Linear
 from zoo.contracts import SignalInfo
 from zoo.datasets.pocket import Pocket
-from zoo.engine import execute as executing
-from zoo.engine.graph import CellPlan, Plan
-from zoo.engine.leakage import leakage
-from zoo.engine.plan import plan as make_plan
-from zoo.engine.roots import Roots
-from zoo.engine.store import Store
 from zoo.objectives.classify import Classify
-from zoo.recipe import load_recipe
-from zoo.registries import CONDITIONERS, DATASETS, OBJECTIVES
+from zoo.registries import CONDITIONERS, OBJECTIVES
 from zoo.stages import condition, encode, features, prepare, select
 from zoo.stages._context import Context
-from zoo.stages._encoder import normalised
 from zoo.stages._guard import Guarded, LeakError, guarded, guarded_file
-from zoo.stages._lineage import Lineage
 from zoo.stages._targets import ImageTarget, LabelTarget
-from zoo.stages._units import same_eeg
+
+__all__ = ["inputs", "toy_pictures"]  # fixtures
 
 SIGNAL = SignalInfo(
     n_chans=4, n_times=64, sfreq=128.0, ch_names=("A", "B", "C", "D"), ch_pos=None,
@@ -160,7 +146,7 @@ class NosyConditioner(Linear):
 
 
 def test_a_conditioner_cannot_reach_the_test(
-    inputs: dict[str, Path],  # noqa: F811
+    inputs: dict[str, Path],
     tmp_path: Path,
 ) -> None:
     settings = {**params(name="nosy"), "train": DENOISE}

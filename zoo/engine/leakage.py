@@ -136,7 +136,7 @@ def _of_weights(cell: CellPlan, store: Store, unit: str | None, share: float) ->
     told = {"trained on": 0.0, "chosen on": 0.0, "started from": share, "chosen near": share}
     keys = {"encoder": cell.encode, "conditioner": cell.variants[0].condition}
     for who, key in keys.items():
-        if not store.valid(key):
+        if key is None or not store.valid(key):
             continue
         found = _brought(Lineage.read(store.path(key)), store.path(cell.select))
         for how, part in found.items():

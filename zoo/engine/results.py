@@ -11,6 +11,7 @@ from zoo.controls import CONTROLS
 from zoo.engine.contribution import contribution
 from zoo.engine.execute import Outcome
 from zoo.engine.graph import CellPlan, Plan, Variant
+from zoo.engine.leakage import leakage
 from zoo.engine.store import Store
 from zoo.recipe.cells import Recipe
 from zoo.registries import DATASETS
@@ -87,6 +88,7 @@ def _entry(
         },
         "gallery": f"gallery/{cell.cell.id}",
         "notes": _notes(cell, store),
+        "leakage": leakage(cell, store),
         "timings": {
             stage: round(outcome.seconds[key], 1)
             for stage, key in nodes.items()
@@ -122,8 +124,8 @@ def _metric(key: str, cell: CellPlan, plan: Plan, store: Store, outcome: Outcome
 
 def _notes(cell: CellPlan, store: Store) -> list[str]:
     """Return what a reader must know: leakage, dry runs, notes of the data, overlaps of splits."""
-    leakage = DATASETS.spec(cell.cell.dataset.name).meta.get("leakage")
-    notes = [leakage] if leakage else []
+    declared = DATASETS.spec(cell.cell.dataset.name).meta.get("leakage")
+    notes = [declared] if declared else []
     params = cell.cell.dataset.params
     if params.get("limit") is not None:
         notes.append(f"a dry run: at most {params['limit']} trials of each split took part")
@@ -131,12 +133,16 @@ def _notes(cell: CellPlan, store: Store) -> list[str]:
         notes.append("labels and pictures of training and validation trials were shuffled")
     if store.valid(cell.prepare):
         notes += json.loads((store.path(cell.prepare) / "notes.json").read_text())
-    if store.valid(cell.select):
-        overlap = json.loads((store.path(cell.select) / "overlap.json").read_text())
-        notes += [_overlap_sentence(overlap)] if overlap else []
+    if (found := leakage(cell, store)) is not None:
+        notes += [found["sentence"], _overlap_sentence(found["shares"])]
     return notes
 
 
-def _overlap_sentence(overlap: dict[str, float]) -> str:
-    shares = ", ".join(f"{name} {share:.0%}" for name, share in overlap.items())
-    return f"Share of the test trials with something that also occurs in training: {shares}."
+def _overlap_sentence(shares: dict[str, dict[str, float]]) -> str:
+    pairs = {"test_with_train": "training", "test_with_val": "validation"}
+    told = [
+        f"{part} ({', '.join(f'{unit} {own[pair]:.0%}' for unit, own in shares.items())})"
+        for pair, part in pairs.items()
+        if all(pair in own for own in shares.values())
+    ]
+    return f"Share of the test trials with something that also occurs in {'; in '.join(told)}."
