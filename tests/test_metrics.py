@@ -14,7 +14,6 @@ from zoo.metrics.copy_share import CopyShare
 from zoo.metrics.decoded_class_agreement import DecodedClassAgreement
 from zoo.metrics.image_class_accuracy import ImageClassAccuracy
 from zoo.metrics.kappa import Kappa
-from zoo.metrics.retrieval import Retrieval
 from zoo.registries import METRICS
 from zoo.statistics import wilson
 
@@ -214,53 +213,3 @@ def test_repeated_training_images_count_once(photographs):
 def test_copy_share_needs_training_images_to_compare(photographs):
     inputs = replace(battery.example(perfect=True), train_images=photographs[:2])
     assert "three distinct training images" in CopyShare().compute(inputs).reason
-
-
-def retrieved(similarity, image_id=None):
-    """Inputs in which trial i saw candidate i, or the candidates named."""
-    similarity = np.array(similarity, float)
-    names = np.array([f"image{i}" for i in range(similarity.shape[1])])
-    inputs = battery.example(perfect=True, n=len(similarity))
-    shown = names[: len(similarity)] if image_id is None else names[image_id]
-    return replace(inputs, image_id=shown, similarity=similarity, candidates=names)
-
-
-def test_retrieval_is_greedy():
-    similarity = [[0.9, 0.8, 0.1], [0.9, 0.8, 0.1], [0.9, 0.8, 0.1]]
-    first, second = (Retrieval(k=k).compute(retrieved(similarity)) for k in (1, 2))
-    assert first.per_sample.tolist() == [1, 0, 0]  # one-to-one matching could name all three
-    assert second.per_sample.tolist() == [1, 1, 0]
-    assert first.chance == pytest.approx(1 / 3)
-    assert second.chance == pytest.approx(2 / 3)
-    assert "ranked first of 3 candidates" in first.definition
-    assert "among the first 2 of 3" in second.definition
-    assert first.ci95 == pytest.approx(wilson(1, 3))
-
-
-def test_tied_pictures_share_the_hit():
-    result = Retrieval().compute(retrieved([[1, 1, 0], [0, 0, 0], [0, 0, 1]]))
-    assert result.per_sample == pytest.approx([1 / 2, 1 / 3, 1])
-
-
-def test_repetitions_of_a_picture_are_resampled_together():
-    rng = np.random.default_rng(0)
-    shown = np.repeat(np.arange(10), 8)
-    similarity = rng.normal(size=(80, 10))
-    similarity[np.arange(80), shown] += np.where(shown % 2, 20, -20)  # by picture, all or none
-    result = Retrieval().compute(retrieved(similarity, shown))
-    assert "bootstrap over 10 images" in result.definition
-    assert np.diff(result.ci95) > 2 * np.diff(wilson(40, 80))
-
-
-def test_retrieval_says_why_it_cannot_be_computed():
-    inputs = retrieved(np.eye(3))
-    assert "3 candidate" in Retrieval(k=3).compute(inputs).reason
-    unknown = Retrieval().compute(replace(inputs, image_known=False))
-    assert unknown.reason == "not computed: needs to know which picture was shown"
-    untrained = replace(inputs, trained_classes=(8, 9), class_names=tuple("abcdefghij"))
-    assert Retrieval().compute(untrained).value == 1
-    reason = "not computed: test classes were never trained: a, b, c"
-    for metric in (Accuracy(), Kappa(), ImageClassAccuracy()):
-        assert metric.compute(untrained).reason == reason
-    no_judge = replace(untrained, judge={"reason": "not computed: no judge"}, logits=None)
-    assert ImageClassAccuracy().compute(no_judge).reason == reason
