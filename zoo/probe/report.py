@@ -20,8 +20,8 @@ def _finding(probe: Probe, finding: Finding) -> str:
     cells = "" if finding.cells == ("cell",) else f" ({', '.join(finding.cells)})"
     subjects = "1 subject" if report["subjects"] == 1 else f"{report['subjects']} subjects"
     head = (
-        f"{probe.recipe}{cells}: {probe.data} data, {finding.dataset}, {report['trials']} trials of "
-        f"{report['classes']} classes, {report['blocks']} blocks, {subjects}; the blocks of "
+        f"{probe.recipe}{cells}: {probe.data} data, {finding.dataset}, {report['trials']} trials "
+        f"of {report['classes']} classes, {report['blocks']} blocks, {subjects}; the blocks of "
         f"{report['shared_blocks']:.0%} of the test trials are in training, too"
     )
     parts = [_wrapped(head), *map(_part, report["parts"])]
@@ -38,7 +38,7 @@ def _part(part: dict[str, Any]) -> str:
             f"chance {part['chance']:.3f}"
         )
         if part["name"] == "early_late":
-            figures += f"; from the other half {part['early_late']:.3f}"
+            figures += f"; trained on the other half {part['early_late']:.3f}"
         figures += f", p = {part['p']:.2g}"
         lines.append(_wrapped(figures, hang=2, first=2))
     lines.append(_wrapped(part["means"], hang=2, first=2))

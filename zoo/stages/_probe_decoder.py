@@ -18,6 +18,8 @@ SAMPLES = 64
 COMPONENTS = 24
 #: Part of the mean variance that is added to each component, so that short trials have logarithms.
 RIDGE = 0.1
+#: Added to the variance of standardised features, so that one that never moves can be divided by.
+JITTER = 1e-6
 #: Stretches of a trial whose means are told apart in `course`.
 STRETCHES = 4
 #: Trials read at once.
@@ -133,7 +135,10 @@ class _Lda:
         centre_KF = np.zeros((len(names), scaled_NF.shape[1]))
         np.add.at(centre_KF, member_N, scaled_NF)
         centre_KF /= count_K[:, None]
-        covariance_FF, _ = ledoit_wolf(scaled_NF - centre_KF[member_N], assume_centered=True)
+        alone = count_K.max() == 1  # nothing varies within a class: take the whole spread
+        spread_NF = scaled_NF if alone else scaled_NF - centre_KF[member_N]
+        covariance_FF, _ = ledoit_wolf(spread_NF, assume_centered=True)
+        covariance_FF.flat[:: len(mean_F) + 1] += JITTER
         weight_FK = np.linalg.solve(covariance_FF, centre_KF.T)
         share_K = count_K / len(label_N)
         bias_K = np.log(share_K) - np.einsum("kf,fk->k", centre_KF, weight_FK) / 2

@@ -6,7 +6,7 @@ Each asks for the class in a way in which a response to the picture cannot answe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,14 @@ import numpy as np
 import pandas as pd
 
 from zoo.seeds import numpy_rng
-from zoo.stages._probe_decoder import channel_means, course, moments, predict, read_pooled
+from zoo.stages._probe_decoder import (
+    Features,
+    channel_means,
+    course,
+    moments,
+    predict,
+    read_pooled,
+)
 from zoo.statistics import paired_difference, wilson
 
 #: Draws of a permutation test.
@@ -90,13 +97,13 @@ def class_before(material: Material, asks: str, seed: int) -> Part:
 
 def class_from_means(material: Material, seed: int) -> Part:
     """Decode the class from one number a channel, by the recipe's split."""
-    part = Part("channel_means", "the class, from one mean per channel alone")
+    part = Part("channel_means", "the class, from channel means alone")
     return _by_split(part, material, channel_means, seed)
 
 
 def early_and_late(material: Material, seed: int) -> Part:
     """Decode late trials of a block from its early ones and the reverse, against interleaved."""
-    part = Part("early_late", "the class, from the other half of the block, against interleaved")
+    part = Part("early_late", "the class, from interleaved trials of the block against its other half")
     table = material.table
     block = table.groupby(BLOCK, sort=False).onset
     if (block.transform("nunique") < 2).all():
@@ -141,8 +148,8 @@ def permuted_blocks(material: Material, seed: int) -> Part:
     """Give whole blocks labels by a permutation and decode those, interleaved within blocks.
 
     The labels are laid out so that neither class nor run says which it is: a seeded order of the
-    classes, of which each further block of a class takes the next. Means of class and of run over
-    the training trials are taken off the features. What is decoded then is the block itself.
+    classes, of which each further block of a class takes the next. Means of class and of run are
+    taken off the features. What is decoded then is the block itself.
     """
     part = Part("permuted_blocks", "a label given to whole blocks, whatever their class")
     table = material.table
@@ -182,7 +189,7 @@ _CLASS = ["subject", "label"]
 def _by_split(
     part: Part,
     material: Material,
-    features: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    features: Features,
     seed: int,
 ) -> Part:
     """Train on the training trials and test on the test trials, in each subject that has both."""
@@ -238,7 +245,7 @@ def _agreement(named_N: np.ndarray, true_N: np.ndarray) -> float:
 
 
 def _both_ways(
-    features: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    features: Features,
     trials_NCT: np.ndarray,
     label_N: np.ndarray,
     half_N: np.ndarray,
@@ -265,15 +272,19 @@ def _design(rows: pd.DataFrame) -> np.ndarray:
     return np.concatenate([part.to_numpy(np.float64) for part in parts], axis=1)
 
 
-def _without(
-    features: Callable[[np.ndarray, np.ndarray], np.ndarray], design_ND: np.ndarray
-) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Return `features` less what the design explains of them in the training trials."""
+def _without(features: Features, design_ND: np.ndarray) -> Features:
+    """Return `features` less what the design explains, of training and of test trials apart.
+
+    Effects of the training trials taken off the test would shift all trials of a block alike, and
+    hits within a block would not be independent.
+    """
 
     def residual(trials_NCT: np.ndarray, train_N: np.ndarray) -> np.ndarray:
-        found_NF = features(trials_NCT, train_N)
-        effects_DF, *_ = np.linalg.lstsq(design_ND[train_N], found_NF[train_N], rcond=None)
-        return found_NF - design_ND @ effects_DF
+        left_NF = features(trials_NCT, train_N)
+        for half_N in (train_N, ~train_N):
+            effects_DF, *_ = np.linalg.lstsq(design_ND[half_N], left_NF[half_N], rcond=None)
+            left_NF[half_N] -= design_ND[half_N] @ effects_DF
+        return left_NF
 
     return residual
 

@@ -72,13 +72,17 @@ def sentence(parts: list[dict[str, Any]]) -> str:
         why = "; ".join(part["means"] for part in decisive)
         return f"cannot be told from these data: {why}"
     looked = [part for part in decisive if part["verdict"] != UNTOLD]
-    figures = "; ".join(f"{part['asks']}: {_figure(part)}" for part in looked)
+    figures = "; ".join(f"{part['asks']}: {_figure(part)}, {_missed(part)}" for part in looked)
     return f"no leak found by these probes (that is no proof): {figures}"
 
 
 def _clause(part: dict[str, Any]) -> str:
     said = _LEAK[part["name"]].format(asks=part["asks"])
     return f"{said} ({_figure(part)})"
+
+
+def _missed(part: dict[str, Any]) -> str:
+    return f"up to {part['ci95'][1]:.3f} not excluded"
 
 
 def _figure(part: dict[str, Any]) -> str:
