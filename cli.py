@@ -233,6 +233,30 @@ def plan(as_json: bool, **request: Any) -> None:
 
 @main.command()
 @recipe_options
+def probe(as_json: bool, **request: Any) -> None:
+    """Ask whether the data of a recipe let a decoder find the class without seeing a response.
+
+    Looks before the picture, at channel means alone, at early against late trials of a block, and
+    at blocks whose labels are permuted; ends with one sentence. Trains nothing of the recipe.
+
+    \b
+    zoo probe paper
+    zoo probe paper --set dataset.params.band=[1,70] --set dataset.params.drift=1
+    """
+    from zoo.probe import probe as look
+    from zoo.probe.report import probe_text
+
+    recipe = _load(request, for_run=True)
+    names = ("data_root", "image_root", "store", "device", "threads")
+    found = look(recipe, **{name: request[name] for name in names})
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        click.echo(probe_text(found))
+
+
+@main.command()
+@recipe_options
 @click.option(
     "--processes",
     type=COUNT,

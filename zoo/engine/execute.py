@@ -122,12 +122,15 @@ def execute(
 
 
 def _essential(plan: Plan) -> set[str]:
-    """Return the nodes that every figure of the plan depends on; without figures, every picture."""
+    """Return the nodes that every figure of the plan depends on; without figures, every picture;
+    without either, all nodes.
+    """
     by_stage = {
         stage: [plan.upstream(key) for key, node in plan.nodes.items() if node.stage == stage]
         for stage in ("evaluate", "generate")
     }
-    return set.intersection(*(by_stage["evaluate"] or by_stage["generate"]))
+    ends = by_stage["evaluate"] or by_stage["generate"]
+    return set.intersection(*ends) if ends else set(plan.nodes)
 
 
 def _run_node(
