@@ -76,10 +76,54 @@ def test_select_publishes_aligned_rows(prepared, tmp_path):
 def test_overlap_is_told_truthfully(prepared, tmp_path):
     _, overlap = selected(prepared, tmp_path, split={"by": "subject", "test": [3]})
     assert overlap == {"image": 1.0, "block": 0.0, "run": 0.0, "session": 0.0, "subject": 0.0}
+    told = json.loads((tmp_path / "splits.json").read_text())
+    assert told["independent"] == "block"
+    assert told["same_eeg"] == []
+    assert told["shares"]["image"] == {"test_with_train": 1.0}, "there is no validation"
+    assert told["shares"]["eeg"] == {"test_with_train": 0.0}
     block = {"by": "block", "test": [0]}
     _, overlap = selected(prepared, tmp_path, split=block, subjects=[1])
     assert overlap["block"] == 0
     assert overlap["run"] == 1
+
+
+def test_every_pair_of_splits_is_held_against_each_other(prepared, tmp_path):
+    split = {"by": "subject", "test": [3], "val": [1]}
+    with pytest.raises(DataError, match="no subject to train on"):
+        selected(prepared, tmp_path, split=split)
+    _, overlap = selected(prepared, tmp_path)
+    shares = json.loads((tmp_path / "splits.json").read_text())["shares"]
+    assert {name: pairs["test_with_train"] for name, pairs in shares.items()} == {
+        **overlap, "eeg": 0,
+    }  # fmt: skip
+    assert shares["block"] == {"test_with_train": 1, "test_with_val": 1, "val_with_train": 1}
+    assert shares["image"] == {"test_with_train": 0, "test_with_val": 0, "val_with_train": 0}
+
+
+def test_trials_and_blocks_are_named_the_same_in_every_selection(prepared, tmp_path):
+    """Lineages are compared by these names: across splits, bands, windows and subjects."""
+    one, _ = selected(prepared, tmp_path / "one")
+    other = tmp_path / "prepare"
+    other.mkdir()
+    params = {**PARAMS, "subjects": [3], "band": None, "window": [0.1, 0.3], "resample": 100}
+    settings = {"dataset": "pocket", "params": params, "fingerprint": "simulated"}
+    prepare.run({}, settings, other, Context(work=other))
+    two, _ = selected(other, tmp_path / "two", split={"by": "block", "test": [1]}, subjects=[3])
+    for name in ("trial_key", "unit_key"):
+        first = dict(zip(one["trial_id"], one[name], strict=True))
+        assert [first[trial] for trial in two["trial_id"]] == two[name].tolist()
+    assert len(np.unique(one["trial_key"])) == len(one["trial_id"])
+    assert len(np.unique(one["unit_key"])) == 3 * 2, "three blocks of each of two subjects"
+    table = select.read_table(prepared)
+    table["onset"] += 1
+    moved = select.keys("pocket", table, ["trial_id", "onset", "image_id"])
+    assert not np.isin(moved, one["trial_key"]).any(), "another recording of the same names"
+
+
+def test_a_split_of_an_unknown_name_is_refused(prepared, tmp_path, monkeypatch):
+    monkeypatch.setattr(Pocket, "split_of", lambda _self, table: np.full(len(table), "Test"))
+    with pytest.raises(AssertionError, match="split_of gave"):
+        selected(prepared, tmp_path)
 
 
 def test_normalisation_comes_from_training_trials(prepared, tmp_path):

@@ -8,6 +8,8 @@ import time
 
 import numpy as np
 
+from zoo.stages._lineage import Lineage
+
 
 def run(inputs, params, out, context):
     if params["encoder"]["params"]["power"] == 13:
@@ -27,3 +29,4 @@ def run(inputs, params, out, context):
     np.save(out / "trial_ids.npy", trial_id)
     (out / "log.csv").write_text("step,loss\n" + "".join(f"{i},{x}\n" for i, x in enumerate(done)))
     (out / "encode.json").write_text(json.dumps({"selected_on": "val"}))
+    Lineage().write(out)

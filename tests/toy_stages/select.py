@@ -18,5 +18,10 @@ def run(inputs, params, out, context):
         split=np.where(np.arange(n) < n // 2, "train", "test"),
         trained_classes=np.arange(2),
         image_id=np.array(["i" * (1 + i % 3) for i in range(n)]),
+        trial_key=np.arange(n, dtype=np.uint64),
+        unit_key=np.arange(n, dtype=np.uint64) // 6,
     )
+    shares = {"run": {"test_with_train": 0.0}, "eeg": {"test_with_train": 0.0}}
+    about = {"independent": "run", "shares": shares, "same_eeg": []}
+    (out / "splits.json").write_text(json.dumps(about))
     (out / "overlap.json").write_text(json.dumps({"image": 0.5}))

@@ -99,10 +99,9 @@ def _of_unit(unit: str | None, shares: dict[str, dict[str, float]]) -> Iterator[
         why = (
             "the data set does not say what training and test must not share (independent= in its "
             "mark)"
-            if unit is None
-            else f"training and test must not share a {unit}, and the {unit} of a trial is not "
-            "known"
         )
+        if unit is not None:  # images alone can be unknown
+            why = "training and test must not share an image, and nobody knows which were shown"
         yield Finding("contested", "undeclared", None, f"Contested: {why}.")
         return
     for pair, part in _PARTS.items():

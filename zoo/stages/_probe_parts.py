@@ -103,7 +103,9 @@ def class_from_means(material: Material, seed: int) -> Part:
 
 def early_and_late(material: Material, seed: int) -> Part:
     """Decode late trials of a block from its early ones and the reverse, against interleaved."""
-    part = Part("early_late", "the class, from interleaved trials of the block against its other half")
+    part = Part(
+        "early_late", "the class, from interleaved trials of the block against its other half"
+    )
     table = material.table
     block = table.groupby(BLOCK, sort=False).onset
     if (block.transform("nunique") < 2).all():
