@@ -156,7 +156,7 @@ class NosyConditioner(Linear):
 
 
 def test_a_conditioner_cannot_reach_the_test(
-    inputs: dict[str, Path],  # noqa: F811
+    inputs: dict[str, Path],
     tmp_path: Path,
 ) -> None:
     settings = {**params(name="nosy"), "train": DENOISE}

@@ -88,7 +88,13 @@ def fill(folder, cell="cell", controls=("real", "shuffled_eeg", "class_label")):
 def run_folder(tmp_path):
     """One cell with both controls, as the engine leaves it."""
     fill(tmp_path)
-    contribution = figure(0.5, metric="image_class_accuracy", definition="real minus shuffled")
+    gain = figure(0.5, definition="of all pairings")
+    contribution = {
+        "scores": {"image_class_accuracy": {"eeg": gain}, "pixcorr": {"eeg": gain, "within_class": {
+            "value": None, "reason": "not measurable: one image a class"}}},
+        "over": {"shuffled_eeg": {"image_class_accuracy": figure(0.4, p_holm=0.01)}},
+        "verdict": {"kind": "not told", "sentence": "It cannot be told."},
+    }  # fmt: skip
     write(
         tmp_path,
         [entry(None), entry("shuffled_eeg", value=0.3), entry("class_label", value=0.95)],
@@ -151,10 +157,43 @@ def test_what_a_reader_must_know_stands_first(run_folder):
     assert text.index(LEAKAGE) < text.index("At a glance") < text.index("0.900")
     assert "The EEG is simulated. Stand-ins are used for: data, weights." in text
     assert text.count(LEAKAGE) == 1
-    assert "+0.500 [+0.400, +0.550] in image class accuracy (real minus shuffled; n = 30" in text
     assert "321 s" in text
     assert "abc123" in text
     assert "schema: 1 name: synthetic" in text
+
+
+def test_what_the_eeg_contributes_stands_by_score(run_folder):
+    text = page(run_folder).text
+    assert "It cannot be told." in text
+    assert "score EEG contribution within the class over shuffled EEG" in text
+    row = text[text.index("image class accuracy +0.500") :]
+    assert row.startswith("image class accuracy +0.500 [+0.400, +0.550] n = 30 trials")
+    assert "+0.400 [+0.300, +0.450] n = 30 trials · p = 0.0100 (Holm)" in row
+    assert "pixcorr +0.500 [+0.400, +0.550] n = 30 trials not measurable: one image a class" in text
+
+
+def test_leaks_looks_and_choices_are_said(run_folder):
+    results = json.loads((run_folder / "results.json").read_text())
+    trusted = results["cells"][0]
+    trusted["leakage"] = {"verdict": "leaking", "sentence": "Leaking: the block is shared."}
+    trusted["look"] = {"number": 4, "sentence": "4th look at these test trials."}
+    trusted["ledger"] = [{"what": "encoder checkpoint", "chosen_on": "test", "how": "best epoch"}]
+    trusted["probe"] = "no leak found"
+    (run_folder / "results.json").write_text(json.dumps(results))
+    text = page(run_folder).text
+    assert "Leaking: the block is shared." in text
+    assert "Leak probe: no leak found" in text
+    assert "4th look at these test trials." in text
+    assert "encoder checkpoint test best epoch" in text
+
+
+def test_figures_of_sets_stand_beside_what_belongs_to_them(run_folder):
+    results = json.loads((run_folder / "results.json").read_text())
+    beside = {"seen pictures, same n": 8.1}
+    results["cells"][0]["metrics"]["inception_score@x"] = figure(6.2, beside=beside)
+    (run_folder / "results.json").write_text(json.dumps(results))
+    page_ = page(run_folder)
+    assert "6.200 [6.100, 6.250] n = 30 trials · test · seen pictures, same n: 8.100" in page_.text
 
 
 def test_definitions_are_tooltips_and_a_list(run_folder):

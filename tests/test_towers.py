@@ -406,7 +406,7 @@ def test_the_stage_publishes_pictures_drawn(tmp_path: Path, monkeypatch: pytest.
     pd.DataFrame({"trial_id": ids}).to_csv(tmp_path / "index.csv", index=False)
     out = tmp_path / "out"
     out.mkdir()
-    params = {"tower": "pictures", "network": "pocket_judge", "of": "drawn"}
+    params = {"tower": "picture", "network": "pocket_judge", "of": "drawn"}
     features.run({"generate": tmp_path}, params, out, Context(work=tmp_path / "work"))
     assert {path.name for path in out.iterdir()} == {
         "pocket_judge.npy", "pocket_judge.logits.npy", "trial_ids.npy", "tower.json"
@@ -433,7 +433,7 @@ def test_the_stage_publishes_pictures_seen_in_the_split(
     out = tmp_path / "out"
     out.mkdir()
     params = {
-        "tower": "pictures", "network": "pocket_judge-stages", "of": "seen", "split": "test",
+        "tower": "picture", "network": "pocket_judge-stages", "of": "seen", "split": "test",
         "dataset": "pocket", "dataset_params": {},
     }  # fmt: skip
     inputs = dict.fromkeys(("prepare", "select"), tmp_path)

@@ -21,7 +21,7 @@ def run(inputs, params, out, context):
         trial_key=np.arange(n, dtype=np.uint64),
         unit_key=np.arange(n, dtype=np.uint64) // 6,
     )
-    shares = {"run": {"test_with_train": 0.0}, "eeg": {"test_with_train": 0.0}}
+    shares = {"image": {"test_with_train": 0.5}, "run": {"test_with_train": 0.0}}
+    shares["eeg"] = {"test_with_train": 0.0}
     about = {"independent": "run", "shares": shares, "same_eeg": []}
     (out / "splits.json").write_text(json.dumps(about))
-    (out / "overlap.json").write_text(json.dumps({"image": 0.5}))

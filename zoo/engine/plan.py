@@ -296,7 +296,7 @@ class _Builder:
         """Add what a tower's network makes of the pictures drawn, or of those seen."""
         network = TOWERS[name].network
         params: dict[str, Any] = {
-            "tower": "pictures",
+            "tower": "picture",
             "network": network,
             "of": "seen" if seen else "drawn",
             "split": "test",

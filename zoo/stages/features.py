@@ -17,7 +17,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         What the tower needs.
     params : dict
         "tower": "vae" (latents of the pictures seen), "image" (what a named image tower makes of
-        them, as targets), "pictures" (all that a network gives for the pictures drawn or seen)
+        them, as targets), "picture" (all that a network gives for the pictures drawn or seen)
         or "judge" (classes of the pictures drawn).
     out : Path
     context : Context
@@ -27,7 +27,7 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         from zoo.stages import _vae_features as tower
     elif params["tower"] == "image":
         from zoo.stages import _image_features as tower
-    elif params["tower"] == "pictures":
+    elif params["tower"] == "picture":
         from zoo.stages import _picture_features as tower
     else:
         assert params["tower"] == "judge", params["tower"]
