@@ -52,26 +52,30 @@ def n_way_by_trials_lean(
     return np.array(shares)
 
 
-def retrieval_by_rows(similarity_NC: np.ndarray, own_N: np.ndarray, *, k: int) -> np.ndarray:
-    """1 where the own picture is among the first k of all, (N,): one trial's ranking at a time."""
-    hits = []
-    for row, own in zip(similarity_NC, own_N, strict=True):
-        hits.append(float(own in np.argsort(-row)[:k].tolist()))
-    return np.array(hits)
-
-
-def retrieval_by_draws(
-    similarity_NC: np.ndarray, own_N: np.ndarray, *, n: int, k: int, draws: int, seed: int = 0
+def retrieval_by_trials(
+    eeg_NF: np.ndarray,
+    pictures_CF: np.ndarray,
+    own_N: np.ndarray,
+    *,
+    n: int,
+    k: int,
+    draws: int = 1,
+    seed: int = 0,
 ) -> np.ndarray:
-    """Share of draws of n - 1 other candidates in which the own one is among the first k, (N,)."""
+    """Share of draws in which the own picture is among the first k of n, (N,).
+
+    One trial at a time: n - 1 other pictures are drawn, their features gathered, compared with
+    the trial's embedding and sorted. With n = C nothing is left to chance.
+    """
     rng = np.random.default_rng(seed)
     shares = []
-    for row, own in zip(similarity_NC, own_N, strict=True):
-        others = np.delete(np.arange(len(row)), own)
+    for eeg_F, own in zip(eeg_NF, own_N, strict=True):
+        others = [c for c in range(len(pictures_CF)) if c != own]
         won = []
         for _ in range(draws):
-            candidates = np.append(rng.choice(others, n - 1, replace=False), own)
-            won.append(n - 1 in np.argsort(-row[candidates])[:k])
+            chosen = [*rng.choice(others, n - 1, replace=False), own]
+            similarity = pictures_CF[chosen] @ eeg_F
+            won.append(n - 1 in np.argsort(-similarity)[:k])
         shares.append(np.mean(won))
     return np.array(shares)
 

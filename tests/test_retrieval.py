@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from metric_loops import retrieval_by_draws, retrieval_by_rows, side_by_side
+from metric_loops import retrieval_by_trials, side_by_side
 
 from registry import BadParameters
 from zoo.checks import metric as battery
@@ -101,8 +101,8 @@ def signal(n, *, strength, hubs, seed=0):
 def test_fewer_candidates_are_the_mean_over_all_choices():
     inputs = retrieved(signal(40, strength=1.5, hubs=0))
     exact = Retrieval(k=2, n_candidates=10).compute(inputs)
-    own = np.arange(40)
-    drawn = retrieval_by_draws(inputs.similarity, own, n=10, k=2, draws=400)
+    rows, own = inputs.similarity, np.arange(40)
+    drawn = retrieval_by_trials(rows, np.eye(40), own, n=10, k=2, draws=400)
     share = exact.per_sample
     assert (np.abs(drawn - share) <= 4.5 * np.sqrt(share * (1 - share) / 400) + 1e-9).all()
     assert exact.chance == 0.2
@@ -113,16 +113,18 @@ def test_fewer_candidates_are_the_mean_over_all_choices():
 
 
 def test_ten_times_faster_than_trial_by_trial_with_the_same_numbers():
-    similarity, own = signal(500, strength=2.5, hubs=0), np.arange(500)
+    rng = np.random.default_rng(0)
+    pictures, own = rng.normal(size=(200, 512)), np.arange(200)
+    eeg = pictures + 8 * rng.normal(size=pictures.shape)
+
+    def batched(k):
+        return hits((eeg @ pictures.T)[:, None], own, n=200, k=k)
+
     for k in (1, 5):
-        batched = hits(similarity[:, None], own, n=500, k=k)
-        assert np.array_equal(batched, retrieval_by_rows(similarity, own, k=k))
+        assert np.array_equal(batched(k), retrieval_by_trials(eeg, pictures, own, n=200, k=k))
+    assert 0.2 < batched(1).mean() < 0.8
     ours, loop = side_by_side(
-        [
-            lambda: hits(similarity[:, None], own, n=500, k=5),
-            lambda: retrieval_by_rows(similarity, own, k=5),
-        ],
-        times=7,
+        [lambda: batched(1), lambda: retrieval_by_trials(eeg, pictures, own, n=200, k=1)]
     )
     assert loop / ours >= 10
 

@@ -19,8 +19,7 @@ import pytest
 from metric_loops import (
     n_way_by_trials,
     n_way_by_trials_lean,
-    retrieval_by_draws,
-    retrieval_by_rows,
+    retrieval_by_trials,
     side_by_side,
 )
 
@@ -45,8 +44,8 @@ class Case:
 RNG = np.random.default_rng(0)
 SCORES = RNG.normal(size=(1000, 1, 1000)).astype(np.float32)
 TRUE = RNG.integers(1000, size=1000)
-SIMILARITY = RNG.normal(size=(200, 200)) + 2.5 * np.eye(200)
-OWN = np.arange(200)
+PICTURES, OWN = RNG.normal(size=(200, 1024)).astype(np.float32), np.arange(200)
+EEG = PICTURES + 8 * RNG.normal(size=PICTURES.shape).astype(np.float32)
 
 
 def n_way_figure() -> Any:
@@ -68,6 +67,18 @@ def n_way_case(name: str, loop: Any, pictures: int, n_trials: int, at_least: flo
     )
 
 
+def retrieval_case(n: int, draws: int, at_least: float) -> Case:
+    """From embeddings and features on, as the loop compares them trial by trial."""
+    return Case(
+        f"retrieval among {n} of 200, {draws} draws a trial",
+        lambda: hits((EEG @ PICTURES.T)[:, None], OWN, n=n, k=1),
+        lambda: retrieval_by_trials(EEG, PICTURES, OWN, n=n, k=1, draws=draws),
+        200,
+        200,
+        at_least,
+    )
+
+
 CASES = [
     n_way_case("torchmetrics a draw", n_way_by_trials, 10, 50, 300),
     n_way_case("torchmetrics a draw", n_way_by_trials, 2, 1000, 300),
@@ -81,30 +92,9 @@ CASES = [
         2,
         300,
     ),
-    Case(
-        "retrieval, all 200, argsort a trial",
-        lambda: hits(SIMILARITY[:, None], OWN, n=200, k=5),
-        lambda: retrieval_by_rows(SIMILARITY, OWN, k=5),
-        200,
-        200,
-        10,
-    ),
-    Case(
-        "retrieval, 50 of 200, one draw a trial",
-        lambda: hits(SIMILARITY[:, None], OWN, n=50, k=1),
-        lambda: retrieval_by_draws(SIMILARITY, OWN, n=50, k=1, draws=1),
-        200,
-        200,
-        1,
-    ),
-    Case(
-        "retrieval, 50 of 200, 100 draws a trial",
-        lambda: hits(SIMILARITY[:, None], OWN, n=50, k=1),
-        lambda: retrieval_by_draws(SIMILARITY, OWN, n=50, k=1, draws=100),
-        200,
-        200,
-        10,
-    ),
+    retrieval_case(200, 1, 10),
+    retrieval_case(50, 1, 5),
+    retrieval_case(50, 100, 10),
 ]
 
 
