@@ -164,15 +164,19 @@ def _squares(rows_NX: np.ndarray) -> np.ndarray:
 
 
 def _standard(rows_NF: np.ndarray) -> np.ndarray:
-    mean_N = rows_NF.mean(axis=1, keepdims=True, dtype=np.float64)
+    means_N1 = rows_NF.mean(axis=1, keepdims=True)
+    vectors = np.asarray(rows_NF - means_N1, dtype=np.float32)
     # The mean itself may be off by rounding: a constant row is one that it leaves nothing of.
-    floor = CONSTANT * np.abs(mean_N) * np.sqrt(rows_NF.shape[1])
-    return _unit(rows_NF - mean_N.astype(np.float32), floor)
+    vectors *= reciprocal_lengths(vectors, CONSTANT * np.abs(means_N1) * np.sqrt(rows_NF.shape[1]))
+    return vectors
 
 
-def _unit(rows_NF: np.ndarray, floor: np.ndarray | float = 0.0) -> np.ndarray:
-    vectors = rows_NF.astype(np.float32, copy=False)
-    # float64 sums: those of a hundred thousand float32 squares drift.
-    lengths = np.sqrt(np.einsum("nf,nf->n", vectors, vectors, dtype=np.float64))[:, None]
-    scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > floor)
-    return vectors * scale.astype(np.float32)
+def _unit(rows_NF: np.ndarray) -> np.ndarray:
+    vectors = np.asarray(rows_NF, dtype=np.float32)
+    return vectors * reciprocal_lengths(vectors, 0.0)
+
+
+def reciprocal_lengths(vectors_NP: np.ndarray, floor: np.ndarray | float) -> np.ndarray:
+    """Return 1 / length of every row, (N, 1) float32; 0 where it is no longer than `floor`."""
+    lengths = np.sqrt(np.vecdot(vectors_NP, vectors_NP))[:, None]
+    return np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > floor)

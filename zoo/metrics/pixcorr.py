@@ -9,7 +9,13 @@ import numpy as np
 from registry import BadParameters, component
 from zoo.contracts import MetricInputs, MetricResult
 from zoo.metrics._classes import not_computed, unmet
-from zoo.metrics._pairs import flattened, inner_products, result, the_picture_seen
+from zoo.metrics._pairs import (
+    flattened,
+    inner_products,
+    reciprocal_lengths,
+    result,
+    the_picture_seen,
+)
 from zoo.metrics._pictures import fold, resized
 
 #: A picture that varies less than this, in grey levels (root of the summed squares), is flat.
@@ -93,7 +99,7 @@ def _folded(pictures_NCHW: np.ndarray, size: int) -> np.ndarray:
 def _about_zero(pictures_NCHW: np.ndarray) -> np.ndarray:
     """Return float32 pictures less their mean, so that a flat one is exactly 0."""
     means_N = pictures_NCHW.mean(axis=(1, 2, 3), keepdims=True)
-    return (pictures_NCHW - means_N).astype(np.float32)
+    return pictures_NCHW - means_N.astype(np.float32)
 
 
 def _unit(vectors_NP: np.ndarray, white_P: np.ndarray) -> np.ndarray:
@@ -103,6 +109,4 @@ def _unit(vectors_NP: np.ndarray, white_P: np.ndarray) -> np.ndarray:
     """
     white_P = white_P / np.linalg.norm(white_P)
     vectors = vectors_NP - np.outer(vectors_NP @ white_P, white_P)
-    lengths = np.sqrt(np.einsum("np,np->n", vectors, vectors, dtype=np.float64))[:, None]
-    scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > FLAT)
-    return vectors * scale.astype(np.float32)
+    return vectors * reciprocal_lengths(vectors, FLAT)

@@ -50,8 +50,8 @@ class Ssim:
         window sees. False: they are compared at their own size.
     pairings : bool
         True: pictures are also scored against what other trials saw, from which the zoo works
-        out what the EEG contributes. One pairing takes about 2 ms of one processor core at 425
-        pixels (200 trials and pictures: 80 s) and 0.04 ms at 64. False: only the own ones.
+        out what the EEG contributes. One pairing takes about 3 ms of one processor core at 425
+        pixels (200 trials and pictures: 2 minutes) and 0.04 ms at 64. False: only the own ones.
     """
 
     def __init__(self, *, size: int = 425, enlarge: bool = False, pairings: bool = True):
@@ -103,7 +103,7 @@ def scores(drawn_NCHW: np.ndarray, seen_TCHW: np.ndarray, *, size: int = 425) ->
     import torch
 
     out_NT = torch.empty(len(drawn_NCHW), len(seen_TCHW), dtype=torch.float64)
-    nbytes = 8 * 4 * size**2  # what `_local` keeps of a picture
+    nbytes = 8 * 8 * size**2  # of a picture: what `_local` keeps, and what it takes to make it
     chunk = max(1, CHUNK // size**2)
     for columns in blocks(len(seen_TCHW), nbytes):
         seen = _local(seen_TCHW[columns], size)
