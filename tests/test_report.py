@@ -176,15 +176,21 @@ def test_leaks_looks_and_choices_are_said(run_folder):
     results = json.loads((run_folder / "results.json").read_text())
     trusted = results["cells"][0]
     trusted["leakage"] = {"verdict": "leaking", "sentence": "Leaking: the block is shared."}
-    trusted["look"] = {"number": 4, "sentence": "4th look at these test trials."}
-    trusted["ledger"] = [{"what": "encoder checkpoint", "chosen_on": "test", "how": "best epoch"}]
+    trusted["ledger"] = {
+        "checkpoints": [{"sentence": "Epoch 3 of 9 was chosen on val."}],
+        "settings": [{"chosen_on": "test", "from": "ours", "paths": ["encoder.train.lr"]}],
+        "stamp": "CHOSEN ON TEST: encoder.train.lr.",
+        "look": {"number": 4, "sentence": "4th look at these test trials."},
+    }
     trusted["probe"] = "no leak found"
     (run_folder / "results.json").write_text(json.dumps(results))
     text = page(run_folder).text
     assert "Leaking: the block is shared." in text
     assert "Leak probe: no leak found" in text
     assert "4th look at these test trials." in text
-    assert "encoder checkpoint test best epoch" in text
+    assert "Epoch 3 of 9 was chosen on val." in text
+    assert "CHOSEN ON TEST: encoder.train.lr." in text
+    assert "test ours encoder.train.lr" in text
 
 
 def test_figures_of_sets_stand_beside_what_belongs_to_them(run_folder):

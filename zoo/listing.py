@@ -232,10 +232,11 @@ def _trust(results: dict[str, Any]) -> list[str]:
     for cell in results["cells"]:
         if cell.get("control") is None and "step" not in cell["coords"]:
             verdict = results["contribution"].get(cell["id"], {}).get("verdict")
-            parts = [cell.get("leakage"), cell.get("look"), verdict]
-            for part in parts:
-                if part:
-                    found.setdefault(part["sentence"], []).append(cell["id"])
+            ledger = cell.get("ledger") or {}
+            parts = [cell.get("leakage"), ledger.get("look"), verdict]
+            said = [part["sentence"] for part in parts if part]
+            for sentence in [*said, *filter(None, [ledger.get("stamp")])]:
+                found.setdefault(sentence, []).append(cell["id"])
     many = len({cell["id"] for cell in results["cells"]}) > 1
     lines = [f"{text}{f' ({len(ids)} cells)' if many else ''}" for text, ids in found.items()]
     return ["\n".join(lines)] if lines else []

@@ -12,6 +12,7 @@ from zoo.engine.contribution import contribution
 from zoo.engine.execute import Outcome
 from zoo.engine.graph import CellPlan, Plan, Variant
 from zoo.engine.leakage import leakage
+from zoo.engine.probing import sentence_of
 from zoo.engine.store import Store
 from zoo.recipe.cells import Recipe
 from zoo.registries import DATASETS
@@ -89,6 +90,7 @@ def _entry(
         "gallery": f"gallery/{cell.cell.id}",
         "notes": _notes(cell, store),
         "leakage": leakage(cell, store),
+        "probe": sentence_of(store, cell.prepare, cell.select),
         "timings": {
             stage: round(outcome.seconds[key], 1)
             for stage, key in nodes.items()

@@ -97,7 +97,6 @@ def _trust(entry: tables.Entry, results: dict[str, Any]) -> dict[str, Any]:
         "verdict": found["verdict"] if found else None,
         "leakage": entry.get("leakage"),
         "ledger": entry.get("ledger"),
-        "look": entry.get("look"),
         "probe": entry.get("probe"),
     }
 
