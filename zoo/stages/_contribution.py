@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from zoo.contracts import MetricInputs, MetricResult
 from zoo.metrics._intervals import units_of
-from zoo.pairings import eeg_contribution, within_class_contribution
+from zoo.pairings import Gain, eeg_contribution, within_class_contribution
 
 
 def contributions(
@@ -27,10 +28,26 @@ def contributions(
     }
     eeg = eeg_contribution(pairs.scores_NT, pairs.target_N, **given)
     if pairs.of == "class":
-        return {"eeg": eeg.to_json()}
+        return {"eeg": _told(eeg)}
     label_T = np.zeros(pairs.scores_NT.shape[1], np.int64)
     label_T[pairs.target_N] = inputs.label
     within = within_class_contribution(
         pairs.scores_NT, pairs.target_N, label_T, image_known=inputs.image_known, **given
     )
-    return {"eeg": eeg.to_json(), "within_class": within.to_json()}
+    return {"eeg": _told(eeg), "within_class": _told(within)}
+
+
+def _told(gain: Gain) -> dict[str, Any]:
+    """Return the figure with a two-sided p that belongs to its interval; or why there is none.
+
+    The interval's half width is taken for 1.96 standard errors; without an interval nothing can be
+    said, and p is 1.
+    """
+    told = {name: value for name, value in gain.to_json().items() if value is not None}
+    if gain.value is None:
+        return told
+    if gain.ci95 is None:
+        return told | {"p": 1.0}
+    error = (gain.ci95[1] - gain.ci95[0]) / (2 * stats.norm.ppf(0.975))
+    z = abs(gain.value) / error if error else np.inf if gain.value else 0.0
+    return told | {"p": float(2 * stats.norm.sf(z))}

@@ -140,14 +140,15 @@ def _tower(
                 name=name,
                 definition=definition,
                 drawn=_aligned(drawn / file, rows),
-                seen=np.load(seen / file, mmap_mode="r", allow_pickle=False),
+                seen=np.load(seen / file, mmap_mode="c", allow_pickle=False),
             )
     return found
 
 
 def _aligned(file: Path, rows: np.ndarray) -> np.ndarray:
     """Return the rows of an array, memory-mapped where they are all in order."""
-    array = np.load(file, mmap_mode="r", allow_pickle=False)
+    # Copy on write: torch takes no read-only arrays, and nothing ever reaches the file.
+    array = np.load(file, mmap_mode="c", allow_pickle=False)
     return array if np.array_equal(rows, np.arange(len(array))) else array[rows]
 
 

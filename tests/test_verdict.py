@@ -1,0 +1,143 @@
+"""From pictures to the verdict: a generator that captions the class is told from one that draws."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from engine_toys import CELL
+
+from zoo.drawings import draw, sample_factors
+from zoo.engine.contribution import contribution
+from zoo.engine.graph import CellPlan, Variant
+from zoo.registries import DATASETS
+from zoo.stages import evaluate
+from zoo.stages._context import Context
+
+N_CLASSES, PER_CLASS = 6, 12
+N = N_CLASSES * PER_CLASS
+METRICS = ("pixcorr", "ssim", "psnr")
+
+
+class Drawings:
+    """A data set of drawings, twelve of each class; evaluate asks it for nothing else."""
+
+    def images(self, image_ids, root, image_root=None):
+        return np.stack([picture(int(name[1:])) for name in image_ids])
+
+
+def picture(i: int) -> np.ndarray:
+    return draw(sample_factors(i // PER_CLASS, np.random.default_rng(i)))
+
+
+def noisy(pictures: np.ndarray, seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, 25, pictures.shape)
+    return np.clip(pictures + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch) -> dict[str, Path]:
+    """Return prepare and select of 72 test trials, each with a picture of its own."""
+    real = DATASETS.create
+    monkeypatch.setattr(
+        DATASETS, "create", lambda name, **p: Drawings() if name == "x" else real(name, **p)
+    )
+    found = {name: tmp_path / name for name in ("prepare", "select")}
+    for folder in found.values():
+        folder.mkdir()
+    names = [f"class {c}" for c in range(N_CLASSES)]
+    (found["prepare"] / "signal.json").write_text(json.dumps({"class_names": names}))
+    (found["prepare"] / "pairing.json").write_text(json.dumps({"image_known": True}))
+    label = np.arange(N) // PER_CLASS
+    np.savez(
+        found["select"] / "select.npz",
+        rows=np.arange(N),
+        trial_id=np.array([f"t{i:03d}" for i in range(N)]),
+        label=label,
+        true_label=label,
+        split=np.array(["test"] * N),
+        subject=np.zeros(N, np.int64),
+        session=np.array([""] * N),
+        run=np.array(["1"] * N),
+        image_id=np.array([f"i{i:03d}" for i in range(N)]),
+    )
+    return found
+
+
+class Folders:
+    """A store whose keys are the names of folders."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def path(self, key: str) -> Path:
+        return self.root / key
+
+    def valid(self, key: str) -> bool:
+        return self.path(key).is_dir()
+
+
+def judged(folders: dict[str, Path], root: Path, drawn: dict[str | None, np.ndarray]) -> dict:
+    """Score what each variant drew and return what the cell's contribution says."""
+    variants = []
+    for control, pictures in drawn.items():
+        generate = root / f"generate-{control}"
+        generate.mkdir()
+        np.save(generate / "images.npy", pictures[:, None])
+        ids = [f"t{i:03d}" for i in range(N)]
+        pd.DataFrame({"trial_id": ids}).to_csv(generate / "index.csv", index=False)
+        keys = {}
+        for metric in METRICS:
+            out = root / f"{metric}-{control}"
+            out.mkdir()
+            params = {
+                "metric": metric, "params": {}, "split": "test", "seed": 0,
+                "pictures": ["seen"], "dataset": "x", "dataset_params": {},
+            }  # fmt: skip
+            given = {**folders, "generate": generate}
+            evaluate.run(given, params, out, Context(work=root / "work"))
+            keys[metric] = out.name
+        variants.append(Variant(control, None, "condition", generate.name, keys))
+    controls = tuple(control for control in drawn if control)
+    cell = CellPlan(
+        replace(CELL, controls=controls), "prepare", "select", "encode", None, tuple(variants)
+    )
+    return contribution(cell, Folders(root))
+
+
+SEEN = np.stack([picture(i) for i in range(N)])
+#: A picture of each class that no trial saw.
+OF_CLASS = np.stack(
+    [draw(sample_factors(i // PER_CLASS, np.random.default_rng(10_000 + i))) for i in range(N)]
+)
+
+
+def test_a_cheating_generator_is_named(folders, tmp_path):
+    """It draws some picture of the class: all of its scores come from the class."""
+    other = np.roll(OF_CLASS.reshape(N_CLASSES, PER_CLASS, 3, 64, 64), 5, axis=1).reshape(
+        SEEN.shape
+    )
+    found = judged(
+        folders, tmp_path, {None: noisy(OF_CLASS, 1), "predicted_label": noisy(other, 2)}
+    )
+    assert found["scores"]["pixcorr"]["eeg"]["ci95"][0] > 0  # it looks as if the EEG did it
+    assert found["verdict"]["kind"] == "a classifier with a caption", found["verdict"]
+
+
+def test_a_generator_that_draws_what_was_seen_is_not(folders, tmp_path):
+    found = judged(folders, tmp_path, {None: noisy(SEEN, 1), "predicted_label": noisy(OF_CLASS, 2)})
+    assert found["verdict"]["kind"] == "beyond the class"
+    for score in found["scores"].values():
+        assert score["within_class"]["ci95"][0] > 0
+    assert found["over"]["predicted_label"]["pixcorr"]["p_holm"] < 0.05
+
+
+def test_pictures_paired_by_category_cannot_tell(folders, tmp_path):
+    (folders["prepare"] / "pairing.json").write_text(json.dumps({"image_known": False}))
+    found = judged(folders, tmp_path, {None: noisy(SEEN, 1), "predicted_label": noisy(OF_CLASS, 2)})
+    assert found["verdict"]["kind"] == "not told"
+    assert "paired" in found["verdict"]["sentence"]
