@@ -16,6 +16,7 @@ from zoo.registries import DATASETS, METRICS
 from zoo.stages._context import Context, Inputs
 from zoo.stages._contribution import contributions
 from zoo.stages._vae_features import resized
+from zoo.towers.table import file_of
 
 #: Training images are kept at this size: metrics compare pictures coarser than that.
 SIDE = 64
@@ -132,9 +133,10 @@ def _tower(
     rows = _rows(np.load(drawn / "trial_ids.npy").astype(str), trial_id, "features")
     image_ids = json.loads((seen / "image_ids.json").read_text())
     assert image_ids == distinct.tolist(), "features and select disagree about the pictures seen"
-    definition = json.loads((drawn / "tower.json").read_text())[name]["definition"]
+    definition = json.loads((drawn / "tower.json").read_text())["definition"][name]
     found = {}
-    for field, file in (("features", f"{name}.npy"), ("scores", f"{name}.logits.npy")):
+    outputs = (("features", file_of(name)), ("scores", file_of(f"{name}:logits")))
+    for field, file in outputs:
         if (drawn / file).is_file():
             found[field] = TowerOutput(
                 name=name,
