@@ -41,7 +41,7 @@ _MEANS = {
     ("permuted_blocks", QUIET): "blocks of the same class are not told apart",
 }
 _LEAK = {
-    "before": "{asks} is decoded",
+    "before": "{asks}, is decoded",
     "early_late": "neighbours in time decode each other better than the rest of their block does",
     "permuted_blocks": "blocks are recognised whatever their class",
 }

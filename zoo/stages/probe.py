@@ -115,5 +115,5 @@ def _elsewhere(own: Material, prepare: Path) -> Material:
 
 
 def _said(start: float, stop: float) -> str:
-    where = "before the picture" if stop <= 0 else "before a response can have reached the cortex"
+    where = "before the picture" if stop <= 0 else "before a response can reach the cortex"
     return f"{start:g} to {stop:g} s, {where}"
