@@ -58,7 +58,7 @@ def record_looks(recipe: Recipe, plan: Plan, store: Store) -> dict[Row, dict[str
             if variant.control is None and _has_figure(variant, store):
                 row = Row(cell.cell.id, variant.step)
                 blocks = settings(cell.cell, variant.step)
-                line = {"settings": _digest(canonical(blocks)), "recipe": recipe.name}
+                line: Line = {"settings": _digest(canonical(blocks)), "recipe": recipe.name}
                 line |= {"cell": row.cell, "blocks": blocks}
                 tests.setdefault(test_set(cell, store), {})[row] = line
     found = {}

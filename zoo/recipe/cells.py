@@ -68,7 +68,8 @@ class Recipe:
     text : str
         What the file holds.
     sources : dict
-        Dotted path -> where the choice comes from.
+        Dotted path -> where the choice comes from: text, or ``{"from", "chosen_on"}``. Those in
+        force: about values of the stand-ins in use and of ``--set``, too.
     seed : int
         Of the first cell.
     scale : {"pocket", "mixed", "full"}
@@ -87,7 +88,7 @@ class Recipe:
     summary: str
     path: Path
     text: str
-    sources: dict[str, str]
+    sources: dict[str, Any]
     seed: int
     scale: str
     data: str

@@ -21,13 +21,13 @@ from zoo.recipe.grid import (
     is_overridden,
     overridden,
 )
-from zoo.recipe.layers import layer, merge, normalised, stand_in, without
+from zoo.recipe.layers import layer, leaves, merge, normalised, stand_in, without
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import Assignments, parse_overrides
 from zoo.recipe.resolve import Resolver
 from zoo.recipe.resolved import resolved
 from zoo.recipe.schema import CELL_KEYS, FILE_KEYS
-from zoo.recipe.sources import check_sources
+from zoo.recipe.sources import check_sources, in_force
 from zoo.recipe.stand_ins import forbid, require_data, require_tower, require_weights, stamps
 from zoo.recipe.yaml_strict import parse
 
@@ -98,7 +98,9 @@ def load_recipe(
     problems.raise_if_any()
 
     head = plain(variants[0].tree)
-    sources = plain(file.sources)
+    sources = in_force(
+        plain(file.sources), file.replaced(applied), [".".join(path) for path, _ in overrides_given]
+    )
     return Recipe(
         name=head["name"],
         summary=head.get("summary", ""),
@@ -143,6 +145,11 @@ class _File:
                 )
             return _listed(base, self.cells, overrides, problems)
         return expand(base, axes_of({**self.grid, **more_axes}, problems), overrides)
+
+    def replaced(self, applied: Sequence[str]) -> dict[str, list[str]]:
+        """Return the dotted paths that each stand-in in use sets."""
+        layers = {k: stand_in(self.pocket[k], Problems()) for k in applied if k in self.pocket}
+        return {k: [".".join(path) for path in leaves(tree)] for k, tree in layers.items()}
 
     def check_other_layers(
         self, applied: Sequence[str], in_use_variants: Sequence[Variant], problems: Problems

@@ -11,7 +11,7 @@ from zoo.recipe.grid import VARIED
 
 
 def resolved(
-    name: str, summary: str, sources: dict[str, str], cells: Sequence[Cell]
+    name: str, summary: str, sources: dict[str, Any], cells: Sequence[Cell]
 ) -> dict[str, Any]:
     """Return the recipe as plain data, without stand-ins or grid.
 

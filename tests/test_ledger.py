@@ -1,0 +1,350 @@
+"""The selection ledger: what chose weights and settings, and how often a test was looked at."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_toys import CELL, add_parts, recipe, with_
+from recipe_toys import SMALL, Desk, changed, desk_in
+from test_guard import ran, started_from, store, weights  # noqa: F401 (fixtures)
+
+from zoo.engine import plan as planning
+from zoo.engine.execute import execute
+from zoo.engine.graph import Plan
+from zoo.engine.ledger import ledger_entry
+from zoo.engine.looks import Row, ordinal, record_looks, settings
+from zoo.engine.roots import Roots
+from zoo.engine.store import Store
+from zoo.recipe import Recipe, dump, load_recipe
+from zoo.recipe.cells import Cell
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return desk_in(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_parts(monkeypatch)
+    monkeypatch.setattr(planning, "STAGES", "toy_stages")
+
+
+def looked(kept: Store, *cells: Cell, name: str = "toys") -> dict[Row, dict[str, Any]]:
+    """Run toy cells and record the looks."""
+    chosen = recipe(*cells, name=name)
+    plan = planning.plan(chosen, Roots.resolve(None, None, None), kept)
+    execute(plan, kept, Roots.resolve(None, None, None), say=lambda _text: None)
+    return record_looks(chosen, plan, kept)
+
+
+def files(kept: Store) -> list[Path]:
+    return sorted((kept.root / "looks").iterdir())
+
+
+CELL_ROW = Row("cell", None)
+
+
+# ---- looks at the test
+
+
+@pytest.mark.usefixtures("toys")
+def test_the_same_settings_are_the_same_look(tmp_path: Path) -> None:
+    kept = Store(tmp_path)
+    first = looked(kept)[CELL_ROW]
+    assert (first["number"], first["total"], first["ordinal"]) == (1, 1, "1st")
+    assert first["sentence"] == "1st look at this test: settings 1 of 1 seen so far."
+    text = files(kept)[0].read_text()
+    again = looked(kept, name="renamed")[CELL_ROW]
+    assert again == first, "neither name nor time count"
+    other_seed = looked(kept, replace(CELL, seed=7))[CELL_ROW]
+    assert other_seed["number"] == 1
+    fewer = replace(CELL, metrics=CELL.metrics[:1], controls=())
+    assert looked(kept, fewer)[CELL_ROW]["total"] == 1
+    assert files(kept)[0].read_text() == text
+
+
+@pytest.mark.usefixtures("toys")
+def test_other_settings_are_another_look(tmp_path: Path) -> None:
+    kept = Store(tmp_path)
+    looked(kept)
+    cells = [
+        with_(CELL, "encoder", params={"rate": 0.25}),
+        with_(CELL, "dataset", params={"band": [5, 95]}),
+        with_(CELL, "dataset", params={"band": [5, 70]}),
+        with_(CELL, "conditioner", train={"steps": 9, "lr": {"all": 0.002}}),
+    ]
+    cells = [replace(cell, id=f"c{i}") for i, cell in enumerate(cells)]
+    found = looked(kept, *cells)
+    assert [(look["number"], look["total"]) for look in found.values()] == [
+        (2, 5), (3, 5), (4, 5), (5, 5),
+    ]  # fmt: skip
+    fourth = found[Row("c2", None)]
+    assert fourth["sentence"] == (
+        "4th look at this test: settings 4 of 5 seen so far; as the 3rd, but "
+        "dataset.params.band: [5.0, 95.0] → [5.0, 70.0]."
+    )
+    assert found[Row("c3", None)]["differs"] == [
+        "conditioner.train.steps: 6 → 9", "conditioner.train.lr.all: 0.001 → 0.002",
+    ]  # fmt: skip
+    assert len(files(kept)) == 1, "band and window leave the test what it is"
+    assert looked(kept)[CELL_ROW]["sentence"] == (
+        "1st look at this test: settings 1 of 5 seen so far."
+    )
+
+
+@pytest.mark.usefixtures("toys")
+def test_other_trials_are_another_test(tmp_path: Path) -> None:
+    kept = Store(tmp_path)
+    looked(kept)
+    assert looked(kept, with_(CELL, "dataset", params={"n": 8}))[CELL_ROW]["total"] == 1
+    assert len(files(kept)) == 2
+
+
+@pytest.mark.usefixtures("toys")
+def test_only_cells_with_figures_count(tmp_path: Path) -> None:
+    kept = Store(tmp_path)
+    unlucky = replace(with_(CELL, "encoder", params={"power": 13}), id="unlucky")
+    found = looked(kept, unlucky, CELL)
+    assert found[CELL_ROW]["total"] == 1
+    assert list(found) == [CELL_ROW]
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_snapshot_that_is_scored_is_a_look(tmp_path: Path) -> None:
+    kept = Store(tmp_path)
+    looked(kept)
+    found = looked(kept, with_(CELL, "conditioner", train={"snapshots": [3]}))
+    assert found[CELL_ROW]["number"] == 1, "its end is no other than without"
+    assert found[Row("cell", 3)]["sentence"] == (
+        "2nd look at this test: settings 2 of 2 seen so far; as the 1st, but step: none → 3."
+    )
+
+
+@pytest.mark.usefixtures("toys")
+def test_looks_survive_pruning(tmp_path: Path) -> None:
+    kept = Store(tmp_path)
+    looked(kept)
+    looked(kept, with_(CELL, "encoder", params={"rate": 0.25}))
+    removed, _ = kept.prune(unused_days=-1)
+    assert removed > 5
+    assert not kept.entries()
+    assert looked(kept)[CELL_ROW]["total"] == 2
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_line_cut_off_is_no_look(tmp_path: Path) -> None:
+    kept = Store(tmp_path)
+    looked(kept)
+    with files(kept)[0].open("a") as file:
+        file.write('{"settings": "12')
+    assert looked(kept)[CELL_ROW]["total"] == 1
+    second = looked(kept, with_(CELL, "encoder", params={"rate": 0.25}))[CELL_ROW]
+    assert (second["number"], second["total"]) == (2, 2)
+    lines = [json.loads(line) for line in files(kept)[0].read_text().splitlines()]
+    assert [line["look"] for line in lines] == [1, 2]
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_store_that_cannot_be_written_costs_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Store(tmp_path)
+    looked(kept)
+    monkeypatch.setattr("os.fsync", _refuse)
+    monkeypatch.setattr(Store, "publish", lambda *_given: pytest.fail("all is in the store"))
+    plan = planning.plan(recipe(), Roots.resolve(None, None, None), kept)
+    assert record_looks(recipe(), plan, kept)[CELL_ROW]["recorded"], "nothing is new"
+    files(kept)[0].unlink()
+    look = record_looks(recipe(), plan, kept)[CELL_ROW]
+    assert not look["recorded"]
+    assert look["sentence"].endswith("; the store cannot be written, so it is not recorded.")
+
+
+def _refuse(_handle: int) -> None:
+    raise PermissionError(13, "read-only")
+
+
+def _look_many(root: Path, rates: list[float]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        add_parts(patch)
+        patch.setattr(planning, "STAGES", "toy_stages")
+        for rate in rates:
+            looked(Store(root), with_(CELL, "encoder", params={"rate": rate}))
+
+
+def test_two_runs_at_once_lose_no_look(tmp_path: Path) -> None:
+    rates = [[0.1, 0.2, 0.3], [0.3, 0.4, 0.5]]
+    fork = multiprocessing.get_context("spawn")
+    runs = [fork.Process(target=_look_many, args=(tmp_path, some)) for some in rates]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+        assert run.exitcode == 0
+    (file,) = files(Store(tmp_path))
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert sorted(line["blocks"]["encoder"]["params"]["rate"] for line in lines) == [
+        0.1, 0.2, 0.3, 0.4, 0.5,
+    ]  # fmt: skip
+    assert [line["look"] for line in lines] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("toys")
+def test_settings_leave_out_seeds_alone() -> None:
+    start = {"seed": 1, "dataset.params.subjects": [2]}
+    cell = with_(CELL, "encoder", train={"init_from": start})
+    assert settings(cell)["encoder"]["train"]["init_from"] == {"dataset.params.subjects": [2]}
+    assert settings(cell) != settings(CELL)
+    as_float = with_(CELL, "encoder", params={"rate": 1})
+    assert settings(as_float) == settings(with_(CELL, "encoder", params={"rate": 1.0}))
+    assert settings(CELL)["encoder"]["objective"]["name"] == "toy_objective"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th"),
+     (21, "21st"), (22, "22nd"), (23, "23rd"), (101, "101st"), (111, "111th"), (112, "112th")],
+)  # fmt: skip
+def test_ordinals(number: int, text: str) -> None:
+    assert ordinal(number) == text
+
+
+# ---- notes that say what a value was chosen on
+
+NOTED = SMALL + (
+    "sources:\n"
+    "  encoder.train: {from: ours, chosen_on: val}\n"
+    "  encoder.train.lr: {from: ours, chosen_on: test}\n"
+    "  encoder.params: paper\n"
+    "  dataset: {from: ours}\n"
+    "pocket:\n"
+    "  data: {encoder.train.batch_size: 16}\n"
+    "  weights: {conditioner.train.steps: 5}\n"
+)
+
+
+def entry(chosen: Recipe, tmp_path: Path, plan: Plan | None = None) -> dict[str, Any]:
+    kept = Store(tmp_path / "empty")
+    plan = plan or planning.plan(chosen, Roots.resolve(None, None, None), kept)
+    return ledger_entry(chosen, plan.cells[0], plan, kept)
+
+
+def said(found: dict[str, Any]) -> dict[str, tuple[str | None, str]]:
+    return {
+        path: (group["from"], group["chosen_on"])
+        for group in found["settings"]
+        for path in group["paths"]
+    }
+
+
+def test_every_setting_says_what_it_was_chosen_on(desk: Desk, tmp_path: Path) -> None:
+    found = entry(desk.load(NOTED), tmp_path)
+    told = said(found)
+    assert told["encoder.train.epochs"] == ("ours", "val")
+    assert told["encoder.train.lr.all" if "encoder.train.lr.all" in told else "encoder.train.lr"]
+    assert told["encoder.train.lr"] == ("ours", "test")
+    assert told["encoder.params.drop_prob"] == ("paper", "not said")
+    assert told["dataset.params.drift"] == ("ours", "not said")
+    assert told["pipeline.sample.steps"] == (None, "not said")
+    assert found["settings"][-1]["from"] is None
+    assert told["encoder.train.batch_size"] == ("stand-in for data", "not said")
+    assert "conditioner.train.lr" in told
+    assert found["chosen_on_test"] == ["encoder.train.lr"]
+    assert found["stamp"].startswith("CHOSEN ON TEST: encoder.train.lr. Figures on this test")
+    assert entry(desk.load(SMALL), tmp_path)["stamp"] is None
+
+
+def test_a_value_of_the_command_line_has_no_note(desk: Desk, tmp_path: Path) -> None:
+    chosen = desk.load(NOTED, "encoder.train.lr=1e-2", "conditioner.train.lr=1e-4")
+    told = said(entry(chosen, tmp_path))
+    assert told["encoder.train.lr"] == ("command line", "not said")
+    assert told["encoder.train.epochs"] == ("ours", "val")
+    assert told["conditioner.train.lr"] == (None, "not said"), "nobody had said anything of it"
+    (desk.folder / "recipe.yaml").write_text(dump(chosen.resolved))
+    assert load_recipe("recipe.yaml").sources == chosen.sources
+    renamed = said(entry(desk.load(NOTED, "encoder=shallow_conv_net"), tmp_path))
+    assert renamed["encoder.train.lr"] == ("command line", "not said")
+
+
+def test_a_note_may_be_about_a_stand_in(desk: Desk, tmp_path: Path) -> None:
+    text = changed(
+        ("  dataset: {from: ours}\n",
+         "  pocket.data.encoder.train: {from: ours, chosen_on: other data}\n"), text=NOTED,
+    )  # fmt: skip
+    told = said(entry(desk.load(text), tmp_path))
+    assert told["encoder.train.batch_size"] == ("ours", "other data")
+    without = load_recipe("r.yaml", data_root=tmp_path)
+    assert without.sources["encoder.train"] == {"from": "ours", "chosen_on": "val"}
+    assert "encoder.train.batch_size" not in without.sources
+
+
+def test_what_the_grid_varies_is_not_chosen(desk: Desk, tmp_path: Path) -> None:
+    chosen = desk.load(NOTED + "grid: {encoder.train.epochs: [1, 2]}\n")
+    told = said(entry(chosen, tmp_path))
+    assert told["encoder.train.epochs"] == ("varied by the grid", "none")
+    assert told["encoder.train.lr"] == ("ours", "test")
+
+
+@pytest.mark.parametrize(
+    ("note", "problem"),
+    [
+        ("3", "must say in words where the choice comes from, or {from: WORDS, chosen_on: SPLIT}"),
+        ("{chosen_on: val}", "must say in words where the choice comes from, or"),
+        ("{from: ours, chosenon: val}", "has no key 'chosenon'. Did you mean 'chosen_on'?"),
+        ("{from: ours, chosen_on: vall}", "chosen_on is 'vall'. Did you mean 'val'?"),
+        ("{from: ours, chosen_on: null}", "chosen_on is None. It takes: train, val, test, other"),
+    ],
+)
+def test_wrong_notes(desk: Desk, note: str, problem: str) -> None:
+    (line,) = desk.errors(SMALL + f"sources: {{encoder.train.lr: {note}}}\n")
+    assert line.startswith(f"r.yaml:11 sources.encoder.train.lr: {problem}")
+
+
+# ---- checkpoints
+
+
+def test_checkpoints_say_what_chose_them(
+    ran: Callable[..., Any],  # noqa: F811
+    store: Store,  # noqa: F811
+) -> None:
+    plan, cell = ran()
+    found = ledger_entry(recipe(), cell, plan, store, look={"number": 3})
+    encoder, conditioner = found["checkpoints"]
+    assert (encoder["stage"], encoder["split"], encoder["unit"]) == ("encoder", "val", "epoch")
+    assert encoder["score"] == "val_accuracy"
+    assert 0 <= encoder["value"] <= 1
+    assert encoder["at"] <= encoder["of"] == 2
+    assert encoder["sentence"] == (
+        f"Of the encoder epoch {encoder['at']} of 2 was chosen on val, by the highest val_accuracy."
+    )
+    assert conditioner["sentence"] == (
+        "Of the conditioner the last step (1) was taken, nothing was chosen."
+    )
+    assert found["look"] == {"number": 3}
+    assert found["stamp"] is None
+
+
+def test_a_checkpoint_chosen_on_test_is_stamped(
+    ran: Callable[..., Any],  # noqa: F811
+    store: Store,  # noqa: F811
+) -> None:
+    plan, cell = ran(started_from('["2"]', '["3"]'), "encoder.train.steps=0")
+    found = ledger_entry(recipe(), cell, plan, store)
+    assert [one["stage"] for one in found["checkpoints"]] == [
+        "encoder", "encoder that it started from", "conditioner",
+    ]  # fmt: skip
+    assert found["checkpoints"][0]["sentence"] == (
+        "The encoder was taken as it was, no step was trained."
+    )
+    assert found["checkpoints"][1]["on_test"] == 1
+    assert found["stamp"].startswith(
+        "CHOSEN ON TEST: checkpoint of the encoder that it started from (100 % of these test "
+        "trials). Figures on this test"
+    )
