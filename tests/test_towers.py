@@ -281,7 +281,7 @@ def test_pooled_features_are_those_of_the_node_avgpool(
     (values,) = load(network, put(network, state), device="cpu")(images).values()
     assert values.shape == (1, TOWERS[network].width)
     assert expected.std() > 0
-    torch.testing.assert_close(values, expected, atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(values, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_vit_scores_classes(put: PUT, monkeypatch: pytest.MonkeyPatch):
@@ -350,7 +350,7 @@ def test_inception_fid_is_torch_fidelity_s(put: PUT, monkeypatch: pytest.MonkeyP
     ):
         assert values.shape == (1, width)
         assert expected.std() > 0
-        torch.testing.assert_close(values, expected, atol=1e-5, rtol=1e-3)
+        torch.testing.assert_close(values, expected, atol=1e-5, rtol=1e-5)
 
 
 class Harmful:
