@@ -101,7 +101,9 @@ def _encoder(who: str, folder: Path, on_test: float) -> dict[str, Any]:
 
 def _conditioners(cell: CellPlan, plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
     """Yield the conditioner's checkpoint, then those that its training started from."""
-    for depth, key in enumerate(_chain(cell.variants[0].condition, plan)):
+    trained = cell.variants[0].condition
+    assert trained is not None
+    for depth, key in enumerate(_chain(trained, plan)):
         file = store.path(key) / "condition.json"
         if store.valid(key) and file.is_file():
             who = "conditioner" if not depth else "conditioner that it started from"

@@ -12,6 +12,8 @@ from zoo.engine.contribution import contribution
 from zoo.engine.execute import Outcome
 from zoo.engine.graph import CellPlan, Plan, Variant
 from zoo.engine.leakage import leakage
+from zoo.engine.ledger import ledger_entry
+from zoo.engine.looks import Row, record_looks
 from zoo.engine.probing import sentence_of
 from zoo.engine.store import Store
 from zoo.recipe.cells import Recipe
@@ -24,11 +26,17 @@ CSV_COLUMNS = (
 
 
 def results(recipe: Recipe, plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
-    """Return the content of ``results.json``."""
+    """Return the content of ``results.json``; the looks at the test are noted in the store."""
+    looks = record_looks(recipe, plan, store)
     contributions = {}
     cells = []
     for cell in plan.cells:
-        cells += [_entry(cell, variant, plan, store, outcome) for variant in cell.variants]
+        for variant in cell.variants:
+            entry = _entry(cell, variant, plan, store, outcome)
+            if variant.control is None:
+                look = looks.get(Row(cell.cell.id, variant.step))
+                entry["ledger"] = ledger_entry(recipe, cell, plan, store, look)
+            cells.append(entry)
         if (found := contribution(cell, store)) is not None:
             contributions[cell.cell.id] = found
     return {
