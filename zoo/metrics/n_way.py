@@ -19,7 +19,7 @@ BLOCK = 1 << 21
 
 @component(
     "metric",
-    paper="10.1109/CVPR52729.2023.02175",
+    paper="10.48550/arXiv.2211.06956",
     license="BSD-3-Clause",
     needs=("generated", "scores"),
     level="trial",

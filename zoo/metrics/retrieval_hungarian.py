@@ -52,11 +52,10 @@ class RetrievalHungarian:
             return not_computed(inputs, definition, why)
         column = {str(name): i for i, name in enumerate(inputs.candidates)}
         own_N = np.array([column[str(name)] for name in inputs.image_id])
-        # The solver gives equal similarities to the first that asks: rows and columns go in a
-        # drawn order, so that ties favour no answer. It is drawn from the sorted one, so that the
-        # order of the trials does not matter.
+        # Among equal similarities the solver goes by the order of rows and columns: pictures come
+        # in a drawn order, so that ties favour no answer, and trials in a sorted one.
         rng = numpy_rng(inputs.seed, "retrieval_hungarian")
-        rows = np.argsort(inputs.trial_id)[rng.permutation(n)]
+        rows = np.argsort(inputs.trial_id)
         columns = np.argsort(inputs.candidates)[rng.permutation(n)]
         of, given = linear_sum_assignment(inputs.similarity[np.ix_(rows, columns)], maximize=True)
         greedy = hits(inputs.similarity[:, None], own_N, n=n, k=1).mean()
