@@ -59,6 +59,17 @@ def test_pixcorr_is_the_correlation_of_resized_pixels(side, size):
     assert np.ptp(reference) > 0.1
 
 
+@pytest.mark.parametrize(("size", "rows"), [(3, [2, 5]), (11, [2, 5])])
+def test_pixcorr_takes_out_the_mean_of_the_resized_picture(size, rows):
+    # Resizing weighs some rows of pixels more than others: the mean of a striped picture moves.
+    striped, plain = np.zeros((1, 3, 8, 8), np.uint8), drawings(2, 8)[:1]
+    striped[..., rows, :] = 200
+    small = [as_papers_resize(pictures, size)[0].ravel() for pictures in (striped, plain)]
+    assert abs(small[0].mean() * 255 - striped.mean()) > 3
+    expected = np.corrcoef(*small)[0, 1]
+    assert pixcorr.scores(striped, plain, size=size)[0, 0] == pytest.approx(expected, abs=CLOSE)
+
+
 @pytest.mark.parametrize(("side", "size"), [(32, 160), (64, 64), (64, 40)])
 def test_ssim_is_scikit_image_s(side, size):
     drawn, seen = drawings(4, side), drawings(3, side, seed=1)
@@ -110,6 +121,7 @@ def test_differences_of_eight_bit_pictures_do_not_wrap_around():
 def test_psnr_of_equal_pictures_is_the_ceiling():
     pictures = drawings(3)
     assert np.diag(psnr.scores(pictures, pictures)) == pytest.approx([CEILING] * 3)
+    assert pytest.approx(10 * np.log10(12 * 255**2)) == CEILING
     assert f"{CEILING:.1f} dB" in Psnr().compute(battery.example(perfect=True)).definition
 
 
