@@ -233,7 +233,7 @@ def test_the_definition_says_by_how_much_few_pictures_lower_an_inception_score()
     rows = [logits(200, 12, seed, 6.0) for seed in range(40)]
     results = [InceptionScore().compute(inputs_of(r, r, "scores")) for r in rows]
     lowered = 1 - np.exp(np.mean([np.log(r.value) for r in results])) / population.value
-    said = [float(re.search(r"about ([\d.]+)%", r.definition)[1]) / 100 for r in results]
+    said = [float(re.search(r"by about ([\d.]+) %", r.definition)[1]) / 100 for r in results]
     assert 0.01 < lowered < 0.05
     assert 0.5 < np.mean(said) / lowered < 2
 

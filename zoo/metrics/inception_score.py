@@ -80,9 +80,10 @@ class InceptionScore:
         right_M = sets.drawn_MF.argmax(axis=1) == seen_MC.argmax(axis=1)
         how = "in one part" if splits == 1 else f"mean of {splits} parts"
         about = (
-            f"{definition} {n_drawn} pictures, {how}. Few pictures lower it, here by at most about "
-            f"{_lowered(classes, n_drawn // splits):.1%}; read it against the score of as many "
-            f"pictures seen ({len(sets.seen_TF)} distinct ones) and beside the class accuracy."
+            f"{definition} {n_drawn} pictures, {how}. Few pictures lower it, independent ones "
+            f"here by about {100 * _lowered(classes, n_drawn // splits):.1f} %; read it against "
+            f"the score of as many pictures seen ({len(sets.seen_TF)} distinct ones) and beside "
+            "the class accuracy."
         )
         ci95 = None
         if enough(sets):
