@@ -108,7 +108,8 @@ def test_blocks_are_recognised_whatever_their_class(store: Store) -> None:
     found = probed(store, *TWO_BLOCKS, "band=[1,70]", "drift=1")
     assert verdicts(found)["permuted_blocks"] == "fires"
     assert parts(found)["permuted_blocks"]["accuracy"] > 0.8
-    assert "blocks are recognised whatever their class" in found.sentence
+    assert parts(found)["permuted_blocks"]["chance"] == pytest.approx(0.5, abs=0.02)
+    assert "blocks are told apart within their class" in found.sentence
     strong = probed(store, *TWO_BLOCKS, "band=[1,70]", "drift=0", "snr=2")
     assert verdicts(strong)["permuted_blocks"] == "quiet"
     assert parts(strong)["early_late"]["accuracy"] > 0.9  # classes are told, blocks are not
@@ -160,11 +161,14 @@ def test_false_alarms_are_as_rare_as_promised() -> None:
     assert 0.35 < np.mean(before) < 0.65
 
 
-def test_permuted_blocks_of_noise_are_quiet() -> None:
+def test_a_class_that_varies_more_than_others_is_no_block() -> None:
+    """Whoever knows the class knows nothing of the block, however the class shows."""
     label = np.tile(np.repeat(np.arange(4), 10), 2)
     p = []
     for seed in range(60):
-        material = trials(numpy_rng(seed, "noise"), label)
+        rng = numpy_rng(seed, "noise")
+        material = trials(rng, label)
+        material.eeg_PCT[np.arange(80), label] *= np.exp(rng.standard_normal((80, 1)))
         material.table["run"] = np.repeat(["1", "2"], 40)
         p.append(permuted_blocks(material, seed).p)
     assert np.mean(np.array(p) <= 0.05) <= 0.15

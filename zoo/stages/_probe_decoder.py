@@ -79,12 +79,21 @@ def course(trials_NCT: np.ndarray, train_N: np.ndarray) -> np.ndarray:
 def predict(
     features: Features, trials_NCT: np.ndarray, label_N: np.ndarray, train_N: np.ndarray
 ) -> np.ndarray:
-    """Return the label decoded for every trial outside `train_N`, in their order.
+    """Return the label decoded for every trial outside `train_N`, in their order."""
+    names_K, scores_MK = decode(features, trials_NCT, label_N, train_N)
+    return names_K[scores_MK.argmax(axis=1)]
+
+
+def decode(
+    features: Features, trials_NCT: np.ndarray, label_N: np.ndarray, train_N: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the K labels of training, and a score (M, K) for the M trials outside `train_N`.
 
     Features, standardisation and classifier see nothing but the training trials.
     """
     features_NF = features(trials_NCT, train_N)
-    return _Lda.fit(features_NF[train_N], label_N[train_N]).predict(features_NF[~train_N])
+    model = _Lda.fit(features_NF[train_N], label_N[train_N])
+    return model.names, model.scores(features_NF[~train_N])
 
 
 def _components(trials_NCT: np.ndarray, train_N: np.ndarray) -> np.ndarray:
@@ -144,9 +153,9 @@ class _Lda:
         bias_K = np.log(share_K) - np.einsum("kf,fk->k", centre_KF, weight_FK) / 2
         return cls(mean_F, std_F, names, weight_FK, bias_K)
 
-    def predict(self, features_NF: np.ndarray) -> np.ndarray:
+    def scores(self, features_NF: np.ndarray) -> np.ndarray:
         scaled_NF = (features_NF - self.mean_F) / self.std_F
-        return self.names[(scaled_NF @ self.weight_FK + self.bias_K).argmax(axis=1)]
+        return scaled_NF @ self.weight_FK + self.bias_K
 
 
 def _or_one(spread: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from zoo.stages._probe_decoder import (
     Features,
     channel_means,
     course,
+    decode,
     moments,
     predict,
     read_pooled,
@@ -149,11 +150,14 @@ def early_and_late(material: Material, seed: int) -> Part:
 def permuted_blocks(material: Material, seed: int) -> Part:
     """Give whole blocks labels by a permutation and decode those, interleaved within blocks.
 
-    The labels are laid out so that neither class nor run says which it is: a seeded order of the
-    classes, of which each further block of a class takes the next. Means of class and of run are
-    taken off the features. What is decoded then is the block itself.
+    Each further block of a class takes the next label in a seeded order of the classes, and means
+    of class and of run are taken off the features. A trial's label is sought among those of its
+    class's blocks, and p is over permutations within the class: who knows the class, which a
+    response tells, knows nothing of the answer.
     """
-    part = Part("permuted_blocks", "a label given to whole blocks, whatever their class")
+    part = Part(
+        "permuted_blocks", "the block, among those of its class: labels given to whole blocks"
+    )
     table = material.table
     block_N = table.groupby(BLOCK, sort=False).ngroup().to_numpy()
     blocks = table.assign(id=block_N).sort_values([*RUN, "onset"]).drop_duplicates("id")
@@ -173,13 +177,17 @@ def permuted_blocks(material: Material, seed: int) -> Part:
         material.eeg_PCT,
         table.assign(given=[label_of[one] for one in block_N], odd=place % 2 == 1),
     )
+    several_N = table.assign(id=block_N).groupby(_CLASS).id.transform("nunique").to_numpy() > 1
     named, true, who = [], [], []
-    for rows, trials_NCT in divided.groups(np.ones(len(table), bool)):
-        given, odd = rows.given.to_numpy(), rows.odd.to_numpy()
+    for rows, trials_NCT in divided.groups(several_N):
+        given, train = rows.given.to_numpy(), ~rows.odd.to_numpy()
         features = _without(course, _design(rows))
-        named.append(predict(features, trials_NCT, given, odd))
-        true.append(given[~odd])
-        who.append(rows.subject.to_numpy()[~odd])
+        labels_K, scores_MK = decode(features, trials_NCT, given, train)
+        held = pd.crosstab(rows.label, rows.given).reindex(columns=labels_K, fill_value=0) > 0
+        held_MK = held.loc[rows.label[~train]].to_numpy()
+        named.append(labels_K[np.where(held_MK, scores_MK, -np.inf).argmax(axis=1)])
+        true.append(given[~train])
+        who.append(_named(rows, _CLASS)[~train])
     _judge(part, np.concatenate(named), np.concatenate(true), np.concatenate(who), seed)
     part.facts = {"blocks": len(blocks)}
     return part
@@ -220,13 +228,13 @@ def _by_split(
 
 
 def _judge(
-    part: Part, named_N: np.ndarray, true_N: np.ndarray, subject_N: np.ndarray, seed: int
+    part: Part, named_N: np.ndarray, true_N: np.ndarray, within_N: np.ndarray, seed: int
 ) -> None:
-    """Fill in accuracy, chance and p, against test labels permuted within each subject."""
+    """Fill in accuracy, chance and p, against true labels permuted `within` groups."""
     rng = numpy_rng(seed, "probe", part.name)
     hits, drawn, lucky = named_N == true_N, np.zeros(PERMUTATIONS), 0.0
-    for one in np.unique(subject_N):
-        mine = np.flatnonzero(subject_N == one)
+    for one in np.unique(within_N):
+        mine = np.flatnonzero(within_N == one)
         named, true = named_N[mine], true_N[mine]
         lucky += _agreement(named, true) * len(mine)
         drawn += [(named == rng.permutation(true)).sum() for _ in range(PERMUTATIONS)]

@@ -35,15 +35,15 @@ _MEANS = {
         QUIET,
     ): "nearness within a block gains nothing; drift that keeps its pattern for "
     "a whole block is not seen here",
-    ("permuted_blocks", FIRES): "blocks are recognised, whatever their class: a split that has "
-    "trials of a block on both sides can be answered from them",
+    ("permuted_blocks", FIRES): "blocks are recognised, which no response explains: a split "
+    "that has trials of a block on both sides can be answered from that",
     ("permuted_blocks", HELD_OUT): "blocks are recognised, but this split takes whole blocks apart",
-    ("permuted_blocks", QUIET): "blocks of the same class are not told apart",
+    ("permuted_blocks", QUIET): "blocks of a class are not told apart",
 }
 _LEAK = {
     "before": "{asks}, is decoded",
     "early_late": "neighbours in time decode each other better than the rest of their block does",
-    "permuted_blocks": "blocks are recognised whatever their class",
+    "permuted_blocks": "blocks are told apart within their class",
 }
 
 
