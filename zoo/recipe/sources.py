@@ -15,6 +15,7 @@ from registry import ComponentError, did_you_mean
 from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node
 from zoo.recipe.overrides import path_problem
+from zoo.recipe.schema import shown
 from zoo.registries import REGISTRIES
 
 #: What a value can have been chosen on; "none": by no score at all.
@@ -85,21 +86,24 @@ def in_force(
     """
     found = {path: said for path, said in written.items() if not path.startswith(_STAND_INS)}
     for kind, paths in stand_ins.items():
-        found = _replaced(found, paths, f"stand-in for {kind}")
         start = f"pocket.{kind}."
         own = {p.removeprefix(start): said for p, said in written.items() if p.startswith(start)}
-        found |= own
-    return _replaced(found, command_line, COMMAND_LINE)
+        found = _replaced(found, paths, own, f"stand-in for {kind}")
+    return _replaced(found, command_line, {}, COMMAND_LINE)
 
 
-def _replaced(sources: Sources, paths: Iterable[str], origin: str) -> Sources:
-    """Return the notes without those on `paths` or below; these have another origin now."""
+def _replaced(sources: Sources, paths: Iterable[str], own: Sources, origin: str) -> Sources:
+    """Return the notes after a layer has set `paths`: `own` are about it, others are not."""
     given = [path.removesuffix(".name") for path in paths]
     whole = [one for one in given if not any(one.startswith(f"{other}.") for other in given)]
     kept = {path: said for path, said in sources.items() if not _within(path, whole)}
-    known = notes(sources)
-    told = [one for one in whole if note_on(one, known) or any(_within(p, [one]) for p in sources)]
-    return kept | dict.fromkeys(told, origin)
+    below, mine = notes(sources), notes(own)
+    for one in whole:
+        if (note := note_on(one, mine)) is not None:
+            kept[one] = own[note.path]
+        elif note_on(one, below) or any(_within(path, [one]) for path in sources):
+            kept[one] = origin
+    return kept | {path: said for path, said in own.items() if _within(path, whole)}
 
 
 def _within(path: str, whole: Sequence[str]) -> bool:
@@ -137,7 +141,7 @@ def _note_problem(node: Node) -> str | None:
             return f"has no key {key!r}. {did_you_mean(key, _KEYS)}It takes: {', '.join(_KEYS)}"
     if chosen_on is not None and chosen_on.value not in CHOSEN_ON:
         hint = did_you_mean(str(chosen_on.value), CHOSEN_ON)
-        return f"chosen_on is {chosen_on.value!r}. {hint}It takes: {', '.join(CHOSEN_ON)}"
+        return f"chosen_on is {shown(chosen_on.value)}. {hint}It takes: {', '.join(CHOSEN_ON)}"
     return None
 
 
