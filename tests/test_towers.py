@@ -66,8 +66,16 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PUT:
 
 def random(network: str) -> nn.Module:
     """Return the network with random weights that are left alone by saving in half precision."""
+    return lively(imagenet.architecture(network)).half().float().eval()
+
+
+def lively(net: nn.Module) -> nn.Module:
+    """Draw weights under which activations do not fade from layer to layer."""
     torch.manual_seed(0)
-    return imagenet.architecture(network).half().float().eval()
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return net
 
 
 def half(net: nn.Module) -> dict[str, Tensor]:
@@ -280,8 +288,8 @@ def test_pooled_features_are_those_of_the_node_avgpool(
         expected = node(imagenet.prepared(network, images))["avgpool"].flatten(1)
     (values,) = load(network, put(network, state), device="cpu")(images).values()
     assert values.shape == (1, TOWERS[network].width)
-    assert expected.std() > 0
-    torch.testing.assert_close(values, expected, atol=1e-5, rtol=1e-5)
+    spread = expected.std()  # random networks give small numbers
+    torch.testing.assert_close(values / spread, expected / spread, atol=1e-5, rtol=1e-5)
 
 
 def test_vit_scores_classes(put: PUT, monkeypatch: pytest.MonkeyPatch):
@@ -336,8 +344,7 @@ def fidelity_network(monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     with monkeypatch.context() as patch:
         patch.setattr(source, "load_state_dict_from_url", lambda *_, **__: {})
         patch.setattr(network, "load_state_dict", lambda *_: None)
-        torch.manual_seed(0)
-        return network("fid", ["2048", "logits_unbiased"]).half().float()
+        return lively(network("fid", ["2048", "logits_unbiased"])).half().float()
 
 
 def test_inception_fid_is_torch_fidelity_s(put: PUT, monkeypatch: pytest.MonkeyPatch):
@@ -349,7 +356,7 @@ def test_inception_fid_is_torch_fidelity_s(put: PUT, monkeypatch: pytest.MonkeyP
         found.values(), net(torch.from_numpy(images)), (2048, 1008), strict=True
     ):
         assert values.shape == (1, width)
-        assert expected.std() > 0
+        assert expected.std() > 0.01
         torch.testing.assert_close(values, expected, atol=1e-5, rtol=1e-5)
 
 
