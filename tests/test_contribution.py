@@ -31,7 +31,8 @@ def test_a_classifier_with_a_caption_is_named():
     )
     assert found["kind"] == "a classifier with a caption"
     assert found["sentence"].startswith("This is a classifier with a caption: no picture score")
-    assert "image_class_accuracy -0.020 [-0.070, +0.030]" in found["sentence"]
+    assert "of 2 scores the best is pixcorr, +0.000 [-0.050, +0.050]" in found["sentence"]
+    assert "of 2 the nearest is pixcorr, +0.010 [-0.040, +0.060]" in found["sentence"]
 
 
 def test_what_arrives_beyond_the_class_is_said_with_its_interval():
@@ -44,7 +45,7 @@ def test_what_arrives_beyond_the_class_is_said_with_its_interval():
 def test_many_scores_are_corrected():
     """One in ten at p = 0.03 is what chance gives."""
     many = {f"score{i}": gain(0.02, 0.03 if i == 0 else 0.5) for i in range(10)}
-    assert verdict(scores(**many), over(score0=(0, 0.9)))["kind"] == "a classifier with a caption"
+    assert verdict(scores(**many), over(score0=(0.0, 0.9)))["kind"] == "a classifier with a caption"
 
 
 def test_worse_within_the_class_is_not_beyond_it():
@@ -52,8 +53,14 @@ def test_worse_within_the_class_is_not_beyond_it():
     assert found["kind"] == "a classifier with a caption"
 
 
+def test_agreement_with_the_decoder_is_no_gain_over_its_own_word():
+    """`decoded_class_agreement` is not about what was seen; it cannot lift a captioner."""
+    found = verdict(scores(pixcorr=gain(0.0, 0.9)), over(pixcorr=(0.0, 0.9), agreement=(0.3, 0.0)))
+    assert found["kind"] == "a classifier with a caption"
+
+
 def test_a_gain_over_the_prompt_alone_is_the_class():
-    found = verdict(scores(pixcorr=gain(0.0, 0.9)), over(pixcorr=(0.2, 0.001), ssim=(0.0, 1.0)))
+    found = verdict(scores(pixcorr=gain(0.0, 0.9)), over(pixcorr=(0.2, 0.001)))
     assert found["kind"] == "class only"
     assert "it gains in pixcorr" in found["sentence"]
 

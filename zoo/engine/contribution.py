@@ -151,9 +151,10 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
                 f"{len(within)} picture scores, Holm-corrected)."
             ),
         }
+    nearest = min(within, key=lambda label: within[label]["p"])
     nothing = (
-        f"No picture score ({', '.join(within)}) is better with the trial's own EEG than with "
-        "another trial's of the same class"
+        f"No picture score is better with the trial's own EEG than with another trial's of the "
+        f"same class (of {len(within)} the nearest is {nearest}, {_signed(within[nearest])})"
     )
     if CAPTION not in over:
         return {
@@ -163,7 +164,8 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
                 f"not told without the control {CAPTION}."
             ),
         }
-    caption = over[CAPTION]
+    # Only scores against what was seen: a caption repeats the decoder's word by its nature.
+    caption = {label: d for label, d in over[CAPTION].items() if label in scores}
     gains = [k for k, d in caption.items() if d["value"] > 0 and d["p_holm"] < ALPHA]
     if gains:
         return {
@@ -173,14 +175,20 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
                 "class arrives, and pictures of the class are drawn more like those seen."
             ),
         }
-    compared = ", ".join(f"{label} {_signed(d)}" for label, d in caption.items())
+    best = max(caption, key=lambda label: caption[label]["value"] / _width(caption[label]))
     return {
         "kind": "a classifier with a caption",
         "sentence": (
             f"This is a classifier with a caption: {nothing[0].lower()}{nothing[1:]}, and it gains "
-            f"nothing over drawing the stock prompt of the decoded class ({compared})."
+            f"nothing over drawing the stock prompt of the decoded class (of {len(caption)} "
+            f"scores the best is {best}, {_signed(caption[best])})."
         ),
     }
+
+
+def _width(gain: dict[str, Any]) -> float:
+    ends = gain.get("ci95")
+    return ends[1] - ends[0] if ends and ends[1] > ends[0] else 1.0
 
 
 def _signed(gain: dict[str, Any]) -> str:
