@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
-from test_condition_stage import (  # noqa: F401 (fixtures)
+from condition_toys import (  # noqa: F401 (fixtures)
     TRAIN,
-    _pictures,
     context,
     inputs,
     params,
     same,
+    toy_pictures,
     train,
 )
+from safetensors.torch import load_file
 
 from registry.errors import UserError
 from zoo.checks.conditioner import tiny_pipeline, tokens
