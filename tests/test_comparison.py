@@ -122,6 +122,16 @@ def test_images_that_repeat_are_one_unit_each():
     assert one(pair(1, 2.0, trials=30)).n_units == 30
 
 
+def test_each_subject_counts_alike_however_many_trials_it_has():
+    rng = np.random.default_rng(5)
+    b = table(rng.normal(size=(3, 1, 40)))
+    b = b[(b.subject == 0) | (b.trial < 5)]
+    a = b.assign(score=b.score + np.where(b.subject == 0, 1, -1) + 0.1 * rng.normal(size=len(b)))
+    found = one((a, b))
+    assert found.unit == "trial" and found.value == pytest.approx(-1 / 3, abs=0.1)
+    assert found.ci95[0] < found.value < found.ci95[1]
+
+
 @pytest.mark.parametrize("subjects", [1, 4, 6, 9])
 def test_better_and_worse_are_said_only_where_supported(subjects):
     for gain in (-1.0, -0.1, 0.0, 0.1, 1.0):
