@@ -6,6 +6,7 @@ import inspect
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from recipe_toys import registered
 from test_encode_stage import TRAIN, Data
 
 from registry import component
+from zoo.checks import dataset as battery
+from zoo.checks._case import Case
 from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
 from zoo.conditioners.linear import Linear
 from zoo.contracts import SignalInfo, Trials
@@ -378,8 +381,8 @@ def test_a_conditioner_that_knows_the_test_is_named(ran: Any, store: Store) -> N
 
 
 @component(
-    "dataset", leakage="It copies.", independent="block", needs_root=False, per_subject=True,
-    judge="pocket",
+    "dataset", leakage="It copies test trials.", independent="block", needs_root=False,
+    per_subject=True, judge="pocket",
 )  # fmt: skip
 class Copying(Pocket):
     """Puts EEG of two test trials among the training trials."""
@@ -412,7 +415,12 @@ class Copying(Pocket):
 def copying(**mark: Any) -> type:
     """Return the data set that copies, with more in its mark."""
     marked = type("Copying", (Copying,), {"__init__": Copying.__init__})
-    facts = {"leakage": "It copies.", "needs_root": False, "per_subject": True, "judge": "pocket"}
+    facts = {
+        "leakage": "It copies test trials.",
+        "needs_root": False,
+        "per_subject": True,
+        "judge": "pocket",
+    }
     return component("dataset", **facts, **mark)(marked)
 
 
@@ -442,6 +450,14 @@ def test_a_picture_learned_leaks_where_pictures_are_the_unit(ran: Any, store: St
         "Leaking: 100 % of the test trials share their image, which this data set declares as its "
         "unit of independence, with training: a picture that was learned need not be decoded."
     )
+
+
+def test_the_battery_wants_to_be_told() -> None:
+    mark = partial(Case.of, "dataset", params={})
+    battery.mark_is_whole(mark(Copying))
+    for wrong in ({}, {"independent": "trial"}):
+        with pytest.raises(AssertionError, match="say what train and test must not share"):
+            battery.mark_is_whole(mark(copying(**wrong)))
 
 
 def test_a_data_set_that_does_not_say_is_contested(ran: Any, store: Store) -> None:

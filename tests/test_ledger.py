@@ -258,6 +258,17 @@ def test_every_setting_says_what_it_was_chosen_on(desk: Desk, tmp_path: Path) ->
     assert entry(desk.load(SMALL), tmp_path)["stamp"] is None
 
 
+def test_rates_by_group_are_settings_of_their_own(desk: Desk, tmp_path: Path) -> None:
+    text = changed(
+        ("train: {steps: 20, batch_size: 8, lr: 1e-3}",
+         "train: {steps: 20, batch_size: 8, lr: {projection: 1e-3, attn2: 1e-4}}"),
+        ("  encoder.params: paper\n", "  conditioner.train.lr.attn2: paper\n"), text=NOTED,
+    )  # fmt: skip
+    told = said(entry(desk.load(text), tmp_path))
+    assert told["conditioner.train.lr.attn2"] == ("paper", "not said")
+    assert told["conditioner.train.lr.projection"] == (None, "not said")
+
+
 def test_a_value_of_the_command_line_has_no_note(desk: Desk, tmp_path: Path) -> None:
     chosen = desk.load(NOTED, "encoder.train.lr=1e-2", "conditioner.train.lr=1e-4")
     told = said(entry(chosen, tmp_path))
