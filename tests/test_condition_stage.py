@@ -25,6 +25,7 @@ from registry.errors import UserError
 from zoo.checks.tiny_stable_diffusion import shared_tiny_stable_diffusion
 from zoo.stages import _vae_features, condition
 from zoo.stages._controls import class_codes
+from zoo.stages._prompts import class_prompt, text_states
 from zoo.training import TrainingDiverged
 
 __all__ = ["inputs", "toy_pictures"]  # fixtures
@@ -157,7 +158,7 @@ def test_align_pulls_towards_the_caption(inputs, tmp_path):
 
         pipeline = PIPELINES.create(PIPELINE["name"], **PIPELINE["params"])
         pipeline.load(shared_tiny_stable_diffusion())
-        wanted = condition._class_captions(pipeline.info(), list(NAMES)).mean(0)
+        wanted = text_states(pipeline.info(), [class_prompt(n) for n in NAMES]).mean(0)
         distance[align] = (offset - wanted).square().mean().item()
     assert distance[100.0] < 0.5 * distance[0.0]
 

@@ -14,13 +14,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from zoo.checkpoints import load_checkpoint
-from zoo.contracts import Conditioner, Pipeline, PipelineInfo
+from zoo.contracts import Conditioner, Pipeline
 from zoo.processes import Processes
 from zoo.stages._context import Context, Inputs
 from zoo.stages._drawing import build, class_names, restore, save, tokens_of_trials
 from zoo.stages._draws import Draws
 from zoo.stages._guard import Guarded, guarded, with_guarded
 from zoo.stages._lineage import Lineage
+from zoo.stages._prompts import class_prompt, text_states
 from zoo.stages._selected import Selected
 from zoo.training import fit
 
@@ -202,7 +203,10 @@ def _loss(
 ) -> Callable[[np.ndarray, int], Tensor]:
     """Return the loss of a batch: denoising, plus ``align`` times the distance to the caption."""
     align = train["align"]
-    captions_KMw = _class_captions(pipeline.info(), names).to(batches.device) if align else None
+    captions_KMw = None
+    if align:
+        captions = [class_prompt(name) for name in names]
+        captions_KMw = text_states(pipeline.info(), captions).to(batches.device)
 
     def loss(indices: np.ndarray, batch: int) -> Tensor:
         drawn = batches.draw(indices, batch, train)
@@ -222,20 +226,6 @@ def _loss(
         return value_B.sum() / len(indices)  # our part of the mean over the whole batch
 
     return loss
-
-
-@torch.no_grad()
-def _class_captions(info: PipelineInfo, names: list[str]) -> Tensor:
-    """Return the stock text states (K, M, width) of "a photo of a <class>"."""
-    captions = [f"a photo of {'an' if name[0] in 'aeiou' else 'a'} {name}" for name in names]
-    ids = info.tokenizer()(
-        captions,
-        padding="max_length",
-        truncation=True,
-        max_length=info.max_tokens,
-        return_tensors="pt",
-    ).input_ids
-    return info.text_encoder()(ids).last_hidden_state
 
 
 def checkpoint_gradients(conditioner: Conditioner, pipeline: Pipeline) -> None:
