@@ -64,7 +64,8 @@ def at_a_glance(entries: Sequence[dict[str, Any]]) -> Plot | None:
         scored = [e for e in entries if (e["metrics"].get(label) or {}).get("value") is not None]
         present = [c for c in controls if any(entry["control"] == c for entry in scored)]
         for entry in scored:
-            offset = (present.index(entry["control"]) - (len(present) - 1) / 2) * 0.22
+            apart = min(0.22, 0.8 / len(present))  # marks of one line stay clear of the next
+            offset = (present.index(entry["control"]) - (len(present) - 1) / 2) * apart
             _mark(axes, entry["metrics"][label], entry["control"], height + offset)
         _mark_chance(axes, scored, label, height)
     for control in controls:

@@ -50,8 +50,9 @@ def control_title(control: str | None) -> str:
 
 
 def metric_title(label: str) -> str:
-    """Return what the report calls a metric."""
-    return label.replace("_", " ")
+    """Return what the report calls a metric; what it looks through keeps its name."""
+    name, at, tower = label.partition("@")
+    return f"{name.replace('_', ' ')}{at}{tower}"
 
 
 def coords_title(coords: dict[str, Any]) -> str:
