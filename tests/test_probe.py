@@ -321,7 +321,7 @@ def test_missing_recordings_are_the_users_to_mend(tmp_path: Path) -> None:
         probe(given, data_root=tmp_path, store=tmp_path / "store")
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_the_command() -> None:
     params = [*SMALL, "band=[1,70]", "drift=1"]
     options = [word for one in params for word in ("--set", f"dataset.params.{one}")]
     shown = CliRunner().invoke(cli.main, ["probe", "paper", *options])
