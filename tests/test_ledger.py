@@ -299,6 +299,8 @@ def test_what_the_grid_varies_is_not_chosen(desk: Desk, tmp_path: Path) -> None:
     told = said(entry(chosen, tmp_path))
     assert told["encoder.train.epochs"] == ("varied by the grid", "none")
     assert told["encoder.train.lr"] == ("ours", "test")
+    every_rate = desk.load(NOTED + "grid: {encoder.train.lr: [1e-3, 1e-2]}\n")
+    assert entry(every_rate, tmp_path)["stamp"] is None, "both are shown, none is chosen"
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,12 @@ def ledger_entry(
         (list of str); ``stamp`` (a loud sentence, or None); ``look`` (as given).
     """
     checkpoints = [*_encoders(cell, plan, store), *_conditioners(cell, plan, store)]
-    on_test = [path for path, note in notes(recipe.sources).items() if note.chosen_on == "test"]
+    settings = _settings(recipe, cell.cell)
+    known = notes(recipe.sources)
+    told = [
+        note_on(p, known) for one in settings if one["chosen_on"] == "test" for p in one["paths"]
+    ]
+    on_test = list(dict.fromkeys(note.path for note in told if note is not None))
     on_test += [
         f"checkpoint of the {one['stage']} ({percent(one['on_test'])} of these test trials)"
         for one in checkpoints
@@ -50,7 +55,7 @@ def ledger_entry(
     ]
     return {
         "checkpoints": checkpoints,
-        "settings": _settings(recipe, cell.cell),
+        "settings": settings,
         "chosen_on_test": on_test,
         "stamp": _stamp(on_test),
         "look": look,
