@@ -336,10 +336,11 @@ def test_checkpoints_say_what_chose_them(
     assert 0 <= encoder["value"] <= 1
     assert encoder["at"] <= encoder["of"] == 2
     assert encoder["sentence"] == (
-        f"Of the encoder epoch {encoder['at']} of 2 was chosen on val, by the highest val_accuracy."
+        f"Of the encoder, epoch {encoder['at']} of 2 was chosen on val, by the highest "
+        "val_accuracy."
     )
     assert conditioner["sentence"] == (
-        "Of the conditioner the last step (1) was taken, nothing was chosen."
+        "Of the conditioner, the last step (1) was taken, nothing was chosen."
     )
     assert found["look"] == {"number": 3}
     assert found["stamp"] is None

@@ -84,9 +84,9 @@ def _encoder(who: str, folder: Path, on_test: float) -> dict[str, Any]:
     best = about.get("selected") == "best"
     score = next((n.removesuffix("_definition") for n in about if n.endswith("_definition")), None)
     at, of = about.get("selected_epoch"), about.get("epochs")
-    said = f"of the {who} the last epoch ({of}) was taken, nothing was chosen"
+    said = f"of the {who}, the last epoch ({of}) was taken, nothing was chosen"
     if best:
-        said = f"of the {who} epoch {at} of {of} was chosen on val, by the highest {score}"
+        said = f"of the {who}, epoch {at} of {of} was chosen on val, by the highest {score}"
         said += f"; val held {percent(on_test)} of these test trials" if on_test else ""
     elif not about.get("steps"):
         said = f"the {who} was taken as it was, no step was trained"
@@ -125,7 +125,7 @@ def _conditioner(who: str, about: dict[str, Any]) -> dict[str, Any]:
         "of": steps,
         "unit": "step",
         "on_test": 0.0,
-        "sentence": f"Of the {who} the last step ({steps}) was taken, nothing was chosen.",
+        "sentence": f"Of the {who}, the last step ({steps}) was taken, nothing was chosen.",
     }
 
 
