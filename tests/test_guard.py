@@ -343,7 +343,7 @@ def test_weights_that_know_the_test_are_named(
     plan, cell = ran(start, f"encoder.train.steps={steps}")
     found = leakage(cell, store)
     assert (found["verdict"], found["sentence"]) == ("leaking", sentence)
-    assert found["findings"][0]["what"] == what
+    assert [finding["what"] for finding in found["findings"]] == [what]
     assert found["share"] == 0, "the split itself is clean"
     record = json.loads((store.path(cell.encode) / "encode.json").read_text())
     here = 8 if steps else 0
@@ -370,6 +370,19 @@ def test_another_subject_to_start_from_is_clean(ran: Any, store: Store) -> None:
     _, cell = ran(INIT.format("dataset.params.subjects: [2]"))
     assert leakage(cell, store)["verdict"] == "clean"
     assert len(Lineage.read(store.path(cell.encode)).trained) == 16
+
+
+def test_a_block_that_weights_know_is_contested(ran: Any, store: Store) -> None:
+    """The encoder started from a few trials of the test's run: they are not all that it tells."""
+    few = SPLIT.format('["2"]', "[]") + ", dataset.params.limit: 4"
+    found = leakage(ran(INIT.format(few))[1], store)
+    share = {f["what"]: f["share"] for f in found["findings"]}
+    assert 0 < share["encoder trained on"] < share["encoder started from"]
+    said = found["findings"][1]
+    assert said["verdict"] == "contested"
+    assert said["sentence"].startswith(
+        "Contested: the encoder started from weights trained on the block of "
+    )
 
 
 def test_a_conditioner_that_knows_the_test_is_named(ran: Any, store: Store) -> None:

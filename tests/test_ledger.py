@@ -299,6 +299,8 @@ def test_what_the_grid_varies_is_not_chosen(desk: Desk, tmp_path: Path) -> None:
     told = said(entry(chosen, tmp_path))
     assert told["encoder.train.epochs"] == ("varied by the grid", "none")
     assert told["encoder.train.lr"] == ("ours", "test")
+    every_rate = desk.load(NOTED + "grid: {encoder.train.lr: [1e-3, 1e-2]}\n")
+    assert entry(every_rate, tmp_path)["stamp"] is None, "both are shown, none is chosen"
 
 
 @pytest.mark.parametrize(
@@ -334,10 +336,11 @@ def test_checkpoints_say_what_chose_them(
     assert 0 <= encoder["value"] <= 1
     assert encoder["at"] <= encoder["of"] == 2
     assert encoder["sentence"] == (
-        f"Of the encoder epoch {encoder['at']} of 2 was chosen on val, by the highest val_accuracy."
+        f"Of the encoder, epoch {encoder['at']} of 2 was chosen on val, by the highest "
+        "val_accuracy."
     )
     assert conditioner["sentence"] == (
-        "Of the conditioner the last step (1) was taken, nothing was chosen."
+        "Of the conditioner, the last step (1) was taken, nothing was chosen."
     )
     assert found["look"] == {"number": 3}
     assert found["stamp"] is None

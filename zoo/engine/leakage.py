@@ -138,6 +138,8 @@ def _of_weights(cell: CellPlan, store: Store, unit: str | None, share: float) ->
         if key is None or not store.valid(key):
             continue
         found = _brought(Lineage.read(store.path(key)), store.path(cell.select))
+        for near, on in (("started from", "trained on"), ("chosen near", "chosen on")):
+            told[near] = max(told[near], found[on])  # a trial's own unit is no news
         for how, part in found.items():
             if part > told[how] and (unit is not None or how in _TRIALS):
                 told[how] = part

@@ -42,7 +42,12 @@ def ledger_entry(
         (list of str); ``stamp`` (a loud sentence, or None); ``look`` (as given).
     """
     checkpoints = [*_encoders(cell, plan, store), *_conditioners(cell, plan, store)]
-    on_test = [path for path, note in notes(recipe.sources).items() if note.chosen_on == "test"]
+    settings = _settings(recipe, cell.cell)
+    known = notes(recipe.sources)
+    told = [
+        note_on(p, known) for one in settings if one["chosen_on"] == "test" for p in one["paths"]
+    ]
+    on_test = list(dict.fromkeys(note.path for note in told if note is not None))
     on_test += [
         f"checkpoint of the {one['stage']} ({percent(one['on_test'])} of these test trials)"
         for one in checkpoints
@@ -50,7 +55,7 @@ def ledger_entry(
     ]
     return {
         "checkpoints": checkpoints,
-        "settings": _settings(recipe, cell.cell),
+        "settings": settings,
         "chosen_on_test": on_test,
         "stamp": _stamp(on_test),
         "look": look,
@@ -79,9 +84,9 @@ def _encoder(who: str, folder: Path, on_test: float) -> dict[str, Any]:
     best = about.get("selected") == "best"
     score = next((n.removesuffix("_definition") for n in about if n.endswith("_definition")), None)
     at, of = about.get("selected_epoch"), about.get("epochs")
-    said = f"of the {who} the last epoch ({of}) was taken, nothing was chosen"
+    said = f"of the {who}, the last epoch ({of}) was taken, nothing was chosen"
     if best:
-        said = f"of the {who} epoch {at} of {of} was chosen on val, by the highest {score}"
+        said = f"of the {who}, epoch {at} of {of} was chosen on val, by the highest {score}"
         said += f"; val held {percent(on_test)} of these test trials" if on_test else ""
     elif not about.get("steps"):
         said = f"the {who} was taken as it was, no step was trained"
@@ -122,7 +127,7 @@ def _conditioner(who: str, about: dict[str, Any]) -> dict[str, Any]:
         "of": steps,
         "unit": "step",
         "on_test": 0.0,
-        "sentence": f"Of the {who} the last step ({steps}) was taken, nothing was chosen.",
+        "sentence": f"Of the {who}, the last step ({steps}) was taken, nothing was chosen.",
     }
 
 

@@ -54,7 +54,7 @@ def record_looks(recipe: Recipe, plan: Plan, store: Store) -> dict[Row, dict[str
     """
     tests: dict[str, dict[Row, Line]] = {}
     for cell in plan.cells:
-        for variant in cell.variants:
+        for variant in cell.variants if store.valid(cell.select) else ():
             if variant.control is None and _has_figure(variant, store):
                 row = Row(cell.cell.id, variant.step)
                 blocks = settings(cell.cell, variant.step)
@@ -108,7 +108,7 @@ def _block(kind: str, block: Block) -> dict[str, Any]:
 
 def _has_figure(variant: Variant, store: Store) -> bool:
     files = [store.path(k) / "metric.json" for k in variant.metrics.values() if store.valid(k)]
-    return any(json.loads(file.read_text("utf-8"))["value"] is not None for file in files)
+    return any(json.loads(file.read_text("utf-8")).get("value") is not None for file in files)
 
 
 def _recorded(store: Store, test: str, lines: Iterable[Line]) -> tuple[list[Line], bool]:
