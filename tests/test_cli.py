@@ -244,6 +244,7 @@ RESULTS = {
     "scale": "pocket",
     "cells": [
         {
+            "id": "one",
             "coords": {"encoder": "eegnet", "seed": 1},
             "seed": 1,
             "control": None,
@@ -258,7 +259,13 @@ RESULTS = {
                 "copy_share": {"value": None, "reason": "not computed: needs pictures"},
             },
         },
-        {"coords": {}, "seed": 0, "control": "shuffled_eeg", "metrics": {"kappa": {"value": -0.5}}},
+        {
+            "id": "two",
+            "coords": {},
+            "seed": 0,
+            "control": "shuffled_eeg",
+            "metrics": {"kappa": {"value": -0.5}},
+        },
     ],
 }
 
@@ -378,7 +385,8 @@ def test_docs_are_written_and_checked(tmp_path: Path) -> None:
     folder = tmp_path / "components"
     result = zoo("docs", "--to", str(folder))
     assert result.exit_code == 0, result.output
-    assert len(result.output.splitlines()) == len(REGISTRIES) + 1
+    # One of each kind, controls, image towers, and the list of all.
+    assert len(result.output.splitlines()) == len(REGISTRIES) + 3
     assert zoo("docs", "--check", "--to", str(folder)).exit_code == 0
     assert zoo("docs", "--to", str(folder)).output == ""
     encoders = (folder / "encoders.md").read_text()

@@ -184,7 +184,7 @@ def test_pictures_in_to_figures_out(prepared, shapes, tmp_path, context):
         assert scores["cluster"].tolist() == select["image_id"][test].tolist()
     copies = evaluated(
         "copy_share", prepared, tmp_path / "copies", context,
-        inputs={"generate": folders["generate"]}, **shapes,
+        inputs={"generate": folders["generate"]}, pictures=["train_images"], **shapes,
     )  # fmt: skip
     assert json.loads((copies / "metric.json").read_text())["value"] == 1
 

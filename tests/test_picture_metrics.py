@@ -278,7 +278,7 @@ def test_features_that_are_not_finite_give_a_reason(cls, bad):
     seen[1, 2] = bad
     result = cls().compute(replace(inputs, features=replace(inputs.features, seen=seen)))
     assert result.value is None
-    assert result.reason == "not computed: the features of example are not finite"
+    assert result.reason == "not computed: the features by example are not finite"
 
 
 @pytest.mark.parametrize("cls", OF_FEATURES)

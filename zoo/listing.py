@@ -231,7 +231,7 @@ def _trust(results: dict[str, Any]) -> list[str]:
     found: dict[str, list[str]] = {}
     for cell in results["cells"]:
         if cell.get("control") is None and "step" not in cell["coords"]:
-            verdict = results["contribution"].get(cell["id"], {}).get("verdict")
+            verdict = results.get("contribution", {}).get(cell["id"], {}).get("verdict")
             ledger = cell.get("ledger") or {}
             parts = [cell.get("leakage"), ledger.get("look"), verdict]
             said = [part["sentence"] for part in parts if part]

@@ -50,7 +50,8 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         Not used.
     """
     own = read_material(inputs["prepare"], inputs["select"])
-    shared = json.loads((inputs["select"] / "overlap.json").read_text())["block"]
+    shared = json.loads((inputs["select"] / "splits.json").read_text())["shares"]["block"]
+    shared = shared["test_with_train"]
     if "before" in inputs:
         asks = f"the class, from {_said(*params['interval'])}"
         before = class_before(_elsewhere(own, inputs["before"]), asks, SEED)

@@ -3,10 +3,10 @@
 Publishes ``select.npz`` (one entry per selected trial, in the order of the prepared array: rows,
 trial_id, label, true_label, split, subject, session, run, image_id, trial_key and unit_key, which
 name a trial and its unit of independence in every selection of the data set; further mean_C and
-std_C of the training trials, normalise, trained_classes), ``overlap.json`` (share of the test
-trials whose image, block, run, session or subject also occurs in training; image only where it is
-known) and ``splits.json``: ``shares``, these and those of ``eeg`` (equal bit by bit) for each pair
-of splits, ``same_eeg``, the first test trials that have it, and the data set's ``independent``.
+std_C of the training trials, normalise, trained_classes) and ``splits.json``: ``shares``, for each
+pair of splits the share of the first's trials whose image, block, run, session, subject or EEG (bit
+by bit) the second has, image only where it is known; ``same_eeg``, the first test trials that have
+it; and the data set's ``independent``.
 
 With ``shuffle_labels`` the trials of training and validation trade what they are said to have
 shown: ``label`` and ``image_id`` move together. So neither encoder nor conditioner is told more
@@ -118,8 +118,6 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         "same_eeg": table.trial_id[again].tolist()[:5],
     }
     (out / "splits.json").write_text(json.dumps(about, indent=1))
-    overlap = {name: found[name]["test_with_train"] for name in known}
-    (out / "overlap.json").write_text(json.dumps(overlap, indent=1))
 
 
 def read_table(prepare: Path) -> pd.DataFrame:
