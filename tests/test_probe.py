@@ -161,14 +161,15 @@ def test_false_alarms_are_as_rare_as_promised() -> None:
     assert 0.35 < np.mean(before) < 0.65
 
 
-def test_a_class_that_varies_more_than_others_is_no_block() -> None:
-    """Whoever knows the class knows nothing of the block, however the class shows."""
+def test_class_and_run_are_no_blocks() -> None:
+    """Whoever knows the class (here by how much it varies) and the run knows nothing more."""
     label = np.tile(np.repeat(np.arange(4), 10), 2)
     p = []
     for seed in range(60):
         rng = numpy_rng(seed, "noise")
         material = trials(rng, label)
         material.eeg_PCT[np.arange(80), label] *= np.exp(rng.standard_normal((80, 1)))
+        material.eeg_PCT[40:] += 1.0
         material.table["run"] = np.repeat(["1", "2"], 40)
         p.append(permuted_blocks(material, seed).p)
     assert np.mean(np.array(p) <= 0.05) <= 0.15
