@@ -177,11 +177,11 @@ def test_class_and_run_are_no_blocks() -> None:
 
 
 def test_strong_classes_do_not_hide_blocks() -> None:
-    rng, label = numpy_rng(0, "strong"), np.tile(np.repeat(np.arange(6), 20), 2)
+    rng, label = numpy_rng(1, "strong"), np.tile(np.repeat(np.arange(6), 20), 2)
     material = trials(rng, label)
     material.table["run"] = np.repeat(["1", "2"], 120)
     classes, blocks = rng.standard_normal((6, 6, 1)), rng.standard_normal((12, 6, 1))
-    material.eeg_PCT[:] += 3 * classes[label] + 0.15 * blocks[np.repeat(np.arange(12), 20)]
+    material.eeg_PCT[:] += 8 * classes[label] + 0.15 * blocks[np.repeat(np.arange(12), 20)]
     part = permuted_blocks(material, 0)
     assert verdict_of(part, 1.0) == "fires"
     assert part.chance == pytest.approx(0.5, abs=0.02)
