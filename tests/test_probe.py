@@ -21,7 +21,7 @@ from zoo.engine.store import Store
 from zoo.probe import Probe, probe
 from zoo.recipe import load_recipe
 from zoo.seeds import numpy_rng
-from zoo.stages._probe_decoder import course, moments, predict, read_pooled
+from zoo.stages._probe_decoder import course, decode, moments, predict, read_pooled
 from zoo.stages._probe_parts import (
     Material,
     _agreement,
@@ -161,18 +161,30 @@ def test_false_alarms_are_as_rare_as_promised() -> None:
     assert 0.35 < np.mean(before) < 0.65
 
 
-def test_a_class_that_varies_more_than_others_is_no_block() -> None:
-    """Whoever knows the class knows nothing of the block, however the class shows."""
+def test_class_and_run_are_no_blocks() -> None:
+    """Whoever knows the class (here by how much it varies) and the run knows nothing more."""
     label = np.tile(np.repeat(np.arange(4), 10), 2)
     p = []
     for seed in range(60):
         rng = numpy_rng(seed, "noise")
         material = trials(rng, label)
         material.eeg_PCT[np.arange(80), label] *= np.exp(rng.standard_normal((80, 1)))
+        material.eeg_PCT[40:] += 1.0
         material.table["run"] = np.repeat(["1", "2"], 40)
         p.append(permuted_blocks(material, seed).p)
     assert np.mean(np.array(p) <= 0.05) <= 0.15
     assert 0.35 < np.mean(p) < 0.65
+
+
+def test_strong_classes_do_not_hide_blocks() -> None:
+    rng, label = numpy_rng(1, "strong"), np.tile(np.repeat(np.arange(6), 20), 2)
+    material = trials(rng, label)
+    material.table["run"] = np.repeat(["1", "2"], 120)
+    classes, blocks = rng.standard_normal((6, 6, 1)), rng.standard_normal((12, 6, 1))
+    material.eeg_PCT[:] += 8 * classes[label] + 0.15 * blocks[np.repeat(np.arange(12), 20)]
+    part = permuted_blocks(material, 0)
+    assert verdict_of(part, 1.0) == "fires"
+    assert part.chance == pytest.approx(0.5, abs=0.02)
 
 
 def test_chance_is_the_mean_over_permutations() -> None:
@@ -231,20 +243,22 @@ def test_nothing_is_learned_from_what_is_decoded(features) -> None:
     eeg = rng.standard_normal((120, 5, 20)).astype(np.float32)
     eeg[:, 0] += label[:, None]
     train = np.arange(120) < 80
-    whole = predict(features, eeg, label, train)
-    assert (whole == label[80:]).mean() > 0.5
+    named, scores = decode(features, eeg, label, train)
+    assert (named[scores.argmax(axis=1)] == label[80:]).mean() > 0.5
     changed = eeg.copy()
     changed[81:] = 1e3 * rng.standard_normal(changed[81:].shape)
     relabelled = np.where(train, label, 0)
-    assert predict(features, changed, relabelled, train)[0] == whole[0]
+    again = decode(features, changed, relabelled, train)[1]
+    assert np.allclose(again[0], scores[0], rtol=1e-3, atol=1e-3)
 
 
 def test_dead_channels_and_single_trials_are_borne() -> None:
     rng = numpy_rng(0, "dead")
     eeg = rng.standard_normal((30, 5, 20)).astype(np.float32)
     eeg[:, 2] = 7.0
-    named = predict(course, eeg, np.arange(30) % 15, np.arange(30) < 15)
-    assert len(named) == 15
+    for flat in (eeg, np.ones_like(eeg)):
+        named = predict(course, flat, np.arange(30) % 15, np.arange(30) < 15)
+        assert len(named) == 15
 
 
 def test_long_trials_are_read_in_blocks(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def moments(trials_NCT: np.ndarray, train_N: np.ndarray) -> np.ndarray:
     Arsigny et al. 2007, "Geometric means in a novel vector space structure on symmetric
     positive-definite matrices": the logarithm makes the matrices a vector space.
     """
-    return _log_moments(_components(trials_NCT, train_N))
+    return _log_moments(_components(trials_NCT, train_N), train_N)
 
 
 def course(trials_NCT: np.ndarray, train_N: np.ndarray) -> np.ndarray:
@@ -73,7 +73,7 @@ def course(trials_NCT: np.ndarray, train_N: np.ndarray) -> np.ndarray:
     parts_NKT = _components(trials_NCT, train_N)
     quarters = np.array_split(parts_NKT, STRETCHES, axis=2)
     means = [quarter.mean(axis=2) for quarter in quarters if quarter.shape[2]]
-    return np.concatenate([*means, _log_moments(parts_NKT)], axis=1)
+    return np.concatenate([*means, _log_moments(parts_NKT, train_N)], axis=1)
 
 
 def predict(
@@ -109,10 +109,10 @@ def _components(trials_NCT: np.ndarray, train_N: np.ndarray) -> np.ndarray:
     return parts_NKT - (mean_C @ pattern_CK).astype(np.float32)[:, None]
 
 
-def _log_moments(parts_NKT: np.ndarray) -> np.ndarray:
+def _log_moments(parts_NKT: np.ndarray, train_N: np.ndarray) -> np.ndarray:
     n_parts = parts_NKT.shape[1]
     moments_NKK = np.matmul(parts_NKT, parts_NKT.transpose(0, 2, 1)) / parts_NKT.shape[2]
-    level = np.einsum("nkk->", moments_NKK) / moments_NKK.shape[0] / n_parts
+    level = np.einsum("nkk->", moments_NKK[train_N]) / train_N.sum() / n_parts
     moments_NKK += RIDGE * (level or 1.0) * np.eye(n_parts, dtype=np.float32)
     values, vectors = np.linalg.eigh(moments_NKK)
     log_NKK = np.matmul(vectors * np.log(values)[:, None], vectors.transpose(0, 2, 1))

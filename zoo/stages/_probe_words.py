@@ -19,7 +19,7 @@ _MEANS = {
         "before",
         FIRES,
     ): "the class is known before a response: from drift that belongs to the block, "
-    "or from what lingers of the picture before",
+    "from what lingers of the picture before, or from what a filter carries ahead",
     ("before", QUIET): "before a response nothing says which class is shown",
     ("channel_means", OPEN): "the means say something of the class; a response can move them as "
     "well as drift can, so this alone settles nothing",
