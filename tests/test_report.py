@@ -172,6 +172,16 @@ def test_what_the_eeg_contributes_stands_by_score(run_folder):
     assert "pixcorr +0.500 [+0.400, +0.550] n = 30 trials not measurable: one image a class" in text
 
 
+def test_what_matters_most_stands_before_the_figures(run_folder):
+    results = json.loads((run_folder / "results.json").read_text())
+    results["cells"][0]["leakage"] = {"verdict": "leaking", "sentence": "Leaking: shared EEG."}
+    (run_folder / "results.json").write_text(json.dumps(results))
+    text = page(run_folder).text
+    first = text[text.index("In short") : text.index("At a glance")]
+    assert "It cannot be told." in first
+    assert "Leaking: shared EEG." in first
+
+
 def test_leaks_looks_and_choices_are_said(run_folder):
     results = json.loads((run_folder / "results.json").read_text())
     trusted = results["cells"][0]

@@ -35,11 +35,13 @@ def render(folder: Path) -> str:
     groups = [[entry for entry in entries if entry["id"] == one] for one in ids]
     shared = _shared_notes(groups)
     finals = [entry for entry in entries if "step" not in entry["coords"]]
+    cells = [_cell(folder, group, results, shared, len(groups)) for group in groups]
     template = _environment().get_template("report.html.j2")
     return template.render(
         results=results,
         notes=shared,
-        cells=[_cell(folder, group, results, shared, len(groups)) for group in groups],
+        cells=cells,
+        short=_in_short(cells),
         summary=tables.over_cells(entries),
         glance=plots.at_a_glance(finals),
         provenance=_provenance(_json(folder / "provenance.json") or {}),
@@ -86,6 +88,24 @@ def _cell(
             for stage, seconds in entry.get("timings", {}).items()
         ],
     }
+
+
+def _in_short(cells: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Return what a reader has to know of the figures, each sentence with the cells it is about."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        ledger = cell["ledger"] or {}
+        look = ledger.get("look") or {}
+        said = [
+            (cell["verdict"] or {}).get("sentence"),
+            ledger.get("stamp"),
+            look.get("sentence") if look.get("number", 1) > 1 else None,
+        ]
+        if (cell["leakage"] or {}).get("verdict") == "leaking":
+            said.append(cell["leakage"]["sentence"])
+        for sentence in filter(None, said):
+            found.setdefault(sentence, []).append(cell["title"] or cell["id"])
+    return list(found.items())
 
 
 def _trust(entry: tables.Entry, results: dict[str, Any]) -> dict[str, Any]:
