@@ -50,7 +50,7 @@ def _scored(cell: CellPlan, control: str | None, store: Store) -> Scored:
 
 
 def _over_controls(cell: CellPlan, real: Scored, store: Store) -> dict[str, dict[str, Any]]:
-    """Return control -> label -> mean difference; p is Holm's over all of them."""
+    """Return control -> label -> mean difference; p is Holm's over the scores of a control."""
     from zoo.comparison import holm
 
     found: dict[str, dict[str, Any]] = {}
@@ -61,8 +61,8 @@ def _over_controls(cell: CellPlan, real: Scored, store: Store) -> dict[str, dict
             for label, (metric, table) in real.items()
             if label in theirs
         }
-    entries = [entry for entries in found.values() for entry in entries.values()]
-    if entries:
+    for of_control in found.values():
+        entries = list(of_control.values())
         for entry, p in zip(entries, holm([entry["p"] for entry in entries]), strict=True):
             entry["p_holm"] = round(float(p), 5)
     return {control: entries for control, entries in found.items() if entries}
@@ -71,29 +71,38 @@ def _over_controls(cell: CellPlan, real: Scored, store: Store) -> dict[str, dict
 def _difference(metric: dict[str, Any], real: Path, control: Path, seed: int) -> dict[str, Any]:
     import numpy as np
 
-    from zoo.statistics import paired_difference
+    from zoo.statistics import RESAMPLES, paired_difference
 
     a, b = _read(real), _read(control)
     assert list(a) == list(b), "a control scored other trials than the real thing"
-    sign = 1 if metric["higher_is_better"] else -1
+    sign, clusters = 1 if metric["higher_is_better"] else -1, _clusters(list(a.values()))
     found = paired_difference(
         sign * np.array([float(row["score"]) for row in a.values()]),
         sign * np.array([float(row["score"]) for row in b.values()]),
         seed=seed,
-        clusters=_clusters(list(a.values())),
+        clusters=clusters,
     )
-    interval = "no interval" if found.ci95 is None else "interval by bootstrap"
-    units = "trials" if found.n_clusters == found.n else "clusters of trials"
+    smallest = max(2.0 ** (1 - found.n_clusters), 1 / (RESAMPLES + 1))
+    resampled = flipped = f"{found.n_clusters} " + (
+        "trials" if found.n_clusters == found.n else "clusters of trials"
+    )
+    if isinstance(clusters, tuple):
+        subjects, images = (len(np.unique(way)) for way in clusters)
+        resampled = f"{subjects} subjects x {images} images"
+        flipped = f"{found.n_clusters} {'subjects' if subjects <= images else 'images'}"
+    interval = "no interval" if found.ci95 is None else f"interval by bootstrap over {resampled}"
     return {
         "value": found.value,
         "ci95": None if found.ci95 is None else [round(end, 4) for end in found.ci95],
         "p": round(found.p, 5),
+        "smallest_p": smallest,
         "n": found.n,
         "unit": "trial",
         "split": metric["split"],
         "definition": (
             "mean difference of the same trials, real minus control, positive where the real "
-            f"thing is better; {interval}, p by flipping signs, over {found.n_clusters} {units}"
+            f"thing is better; {interval}; p by flipping the signs of {flipped} (smallest "
+            f"possible: {smallest:.2g}), corrected by Holm over the scores of this control"
         ),
     }
 
@@ -121,8 +130,8 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
     ``beyond the class``: some picture score is better with the trial's own EEG than with another
     trial's of the same class. ``a classifier with a caption``: none is, and the generator gains
     nothing over the stock prompt of the decoded class. ``class only``: none is, but it does gain
-    over the prompt. ``not told``: the data or the recipe do not let one say. Several scores are
-    corrected by Holm's method.
+    over the prompt. ``not told``: the data or the recipe do not let one say, or there are so few
+    units that no test could find a gain. Several scores are corrected by Holm's method.
     """
     from zoo.comparison import holm
 
@@ -137,6 +146,14 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
         return {
             "kind": "not told",
             "sentence": f"Whether anything beyond the class arrives cannot be told: {why}.",
+        }
+    if all(gain.get("ci95") is None for gain in within.values()):
+        return {
+            "kind": "not told",
+            "sentence": (
+                "Whether anything beyond the class arrives cannot be told: there are too few "
+                "independent units for an interval."
+            ),
         }
     adjusted = dict(zip(within, holm([gain["p"] for gain in within.values()]), strict=True))
     beyond = [k for k, gain in within.items() if gain["value"] > 0 and adjusted[k] < ALPHA]
@@ -173,6 +190,16 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
             "sentence": (
                 f"{nothing}; over {CONTROLS[CAPTION].title!r} it gains in {', '.join(gains)}: the "
                 "class arrives, and pictures of the class are drawn more like those seen."
+            ),
+        }
+    smallest = len(over[CAPTION]) * max(d["smallest_p"] for d in over[CAPTION].values())
+    if smallest >= ALPHA:
+        return {
+            "kind": "not told",
+            "sentence": (
+                f"{nothing}; whether the generator beats a stock prompt of the decoded class is "
+                f"not told: over so few independent units no gain can be supported (smallest p "
+                f"after Holm: {min(1.0, smallest):.2g})."
             ),
         }
     best = max(caption, key=lambda label: caption[label]["value"] / _width(caption[label]))
