@@ -66,9 +66,6 @@ def compare_features(
     if why := unmet(metric, inputs):
         return not_computed(inputs, definition, why)
     drawn_NKF, seen_TF = inputs.features.drawn, inputs.features.seen
-    if not (np.isfinite(drawn_NKF).all() and np.isfinite(seen_TF).all()):
-        why = f"the features of {inputs.features.name} are not finite"
-        return not_computed(inputs, definition, why)
     scores_NT = scores(flattened(drawn_NKF), seen_TF)
     return result(inputs, scores_NT.reshape(*drawn_NKF.shape[:2], -1), definition, chance=chance)
 
