@@ -10,6 +10,7 @@ from typing import Any
 from zoo.controls import CONTROLS
 from zoo.engine.graph import CellPlan
 from zoo.engine.store import Store
+from zoo.registries import METRICS
 
 #: A recipe's control without any training on pictures: what a trained generator has to beat.
 CAPTION = "predicted_label"
@@ -29,7 +30,13 @@ def contribution(cell: CellPlan, store: Store) -> dict[str, Any] | None:
         return None
     scores = {label: m["contribution"] for label, (m, _) in real.items() if "contribution" in m}
     over = _over_controls(cell, real, store)
-    return {"scores": scores, "over": over, "verdict": verdict(scores, over)}
+    drawn = {label: scores[label] for label in scores if label in _of_pictures(cell)}
+    return {"scores": scores, "over": over, "verdict": verdict(drawn, over)}
+
+
+def _of_pictures(cell: CellPlan) -> set[str]:
+    """Return the metrics that score what was drawn: what the encoder finds says nothing of it."""
+    return {m.label for m in cell.cell.metrics if "generated" in METRICS.spec(m.name).meta["needs"]}
 
 
 Scored = dict[str, tuple[dict[str, Any], Path]]

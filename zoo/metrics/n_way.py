@@ -109,6 +109,7 @@ class NWay:
             value=hits_N.mean(),
             chance=self.k / self.n,
             pairs=pairs,
+            of_share=True,
         )
 
     def _definition(self, inputs: MetricInputs) -> str:
