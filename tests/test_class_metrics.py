@@ -13,6 +13,7 @@ from zoo.metrics.balanced_accuracy import BalancedAccuracy
 from zoo.metrics.decoded_class_agreement import DecodedClassAgreement
 from zoo.metrics.f1 import F1, _mean_f1
 from zoo.metrics.image_class_accuracy import ImageClassAccuracy
+from zoo.metrics.kappa import Kappa
 from zoo.metrics.top_k import TopK
 from zoo.statistics import wilson
 
@@ -134,3 +135,10 @@ def test_hits_alone_leave_no_interval_of_width_zero(right):
         ends = wilson(40 * right, 40)
         assert result.ci95 == pytest.approx(ends)
         assert "Wilson over 40 images" in result.definition
+
+
+def test_kappa_of_hits_alone_has_no_interval():
+    for metric in (Kappa(), BalancedAccuracy(), F1()):
+        result = metric.compute(battery.example(perfect=True))
+        assert (result.value, result.ci95) == (1, None)
+        assert "No interval: resamples of 240 trials are all alike." in result.definition

@@ -89,6 +89,8 @@ def bootstrapped(
     if of_share and ci95 is not None and len(scores) and scores.mean() in (0, 1):
         ci95 = wilson(float(scores.mean() * units.count()), units.count())
         how = f"95 % interval: Wilson over {units.describe()}, since resamples are all alike."
+    elif statistic is not None and ci95 is not None and ci95[0] == ci95[1]:
+        ci95, how = None, f"No interval: resamples of {units.describe()} are all alike."
     elif ci95 is None:
         how = f"No interval: {units.describe()} are too few to resample."
     else:
