@@ -72,6 +72,13 @@ def test_a_gain_over_the_prompt_alone_is_the_class():
     assert "it gains in pixcorr" in found["sentence"]
 
 
+def test_a_gain_whose_interval_holds_zero_is_none():
+    """Eight subjects agree on these images, other images might turn it: p speaks of subjects."""
+    found = over(pixcorr=(0.2, 0.001))
+    found["predicted_label"]["pixcorr"]["ci95"] = [-0.01, 0.41]
+    assert verdict(scores(pixcorr=gain(0.0, 0.9)), found)["kind"] != "class only"
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -190,7 +190,8 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
         }
     # Only scores against what was seen: a caption repeats the decoder's word by its nature.
     caption = {label: d for label, d in over[CAPTION].items() if label in scores}
-    gains = [k for k, d in caption.items() if d["value"] > 0 and d["p_holm"] < ALPHA]
+    # Where subjects and images cross, signs are flipped for one of them; the interval is of both.
+    gains = [k for k, d in caption.items() if _above_zero(d) and d["p_holm"] < ALPHA]
     if gains:
         return {
             "kind": "class only",
@@ -218,6 +219,11 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
             f"scores the best is {best}, {_signed(caption[best])})."
         ),
     }
+
+
+def _above_zero(gain: dict[str, Any]) -> bool:
+    ends = gain.get("ci95")
+    return bool(ends and ends[0] > 0)
 
 
 def _width(gain: dict[str, Any]) -> float:
