@@ -13,7 +13,9 @@ from zoo.metrics.balanced_accuracy import BalancedAccuracy
 from zoo.metrics.decoded_class_agreement import DecodedClassAgreement
 from zoo.metrics.f1 import F1, _mean_f1
 from zoo.metrics.image_class_accuracy import ImageClassAccuracy
+from zoo.metrics.kappa import Kappa
 from zoo.metrics.top_k import TopK
+from zoo.statistics import wilson
 
 
 def scored(logits, label):
@@ -119,3 +121,24 @@ def test_balanced_accuracy_pairs_are_it_with_trials_shuffled():
 
 def test_agreement_with_the_encoder_has_no_pairs():
     assert DecodedClassAgreement().compute(battery.example(perfect=True)).pairs is None
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_hits_alone_leave_no_interval_of_width_zero(right):
+    """40 images seen six times each: resamples are all alike, and other images may still differ."""
+    inputs = battery.example(perfect=True, k=2)
+    wrong = inputs if right else replace(inputs, label=(inputs.label + 1) % 4)
+    images = np.array([f"image{i // 6}" for i in range(240)])
+    for metric in (ImageClassAccuracy(), Accuracy()):
+        result = metric.compute(replace(wrong, image_id=images))
+        assert result.value == right
+        ends = wilson(40 * right, 40)
+        assert result.ci95 == pytest.approx(ends)
+        assert "Wilson over 40 images" in result.definition
+
+
+def test_kappa_of_hits_alone_has_no_interval():
+    for metric in (Kappa(), BalancedAccuracy(), F1()):
+        result = metric.compute(battery.example(perfect=True))
+        assert (result.value, result.ci95) == (1, None)
+        assert "No interval: resamples of 240 trials are all alike." in result.definition

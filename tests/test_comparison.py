@@ -192,3 +192,19 @@ def test_what_cannot_be_compared():
             one((a, bad))
     with pytest.raises(BadParameters, match="permutation or wilcoxon"):
         one((a, b), test="t")
+
+
+def test_trials_of_a_run_are_one_where_images_are_not_known():
+    """Blocks drift: forty trials in eight runs that differ by run are eight, not forty."""
+    rng = np.random.default_rng(0)
+    drift = 0.2 + 0.3 * np.repeat(rng.normal(size=8), 5)
+    a = table((drift + 0.01 * rng.normal(size=40))[None, None])
+    b = table(np.zeros((1, 1, 40)))
+    a, b = (cell.assign(run=cell.trial // 5) for cell in (a, b))
+    found = one((a, b))
+    assert (found.unit, found.n_units, found.n_trials) == ("run", 8, 40)
+    naive = one((a.drop(columns="run"), b.drop(columns="run")))
+    assert (naive.unit, naive.n_units) == ("trial", 40)
+    assert np.diff(found.ci95) > 1.5 * np.diff(naive.ci95)
+    few = one((a.assign(run=a.trial // 10), b))
+    assert few.unit == "trial"  # fewer than five runs: as in intervals

@@ -31,6 +31,7 @@ from zoo.seeds import named_seed
 from zoo.stages import condition
 from zoo.stages._controls import class_codes, derangement, zero_tokens
 from zoo.stages._encoder import build_encoder
+from zoo.stages._prompts import class_prompt
 
 __all__ = ["inputs", "toy_pictures"]  # fixtures
 
@@ -55,6 +56,16 @@ def test_class_label_needs_no_encoder(inputs, tmp_path):
     trained = train(inputs, tmp_path / "a", control="class_label")
     out = draw(inputs, trained, tmp_path / "b", control="class_label")
     assert len(np.load(out / "images.npy")) == 6
+
+
+def test_codes_of_classes_that_are_never_trained_are_no_ceiling(inputs, tmp_path):
+    """A zero-shot test: its codes are noise to the conditioner, so nothing is trained for them."""
+    with np.load(inputs["select"] / "select.npz") as stored:
+        arrays = dict(stored)
+    arrays["label"][:N_TRAIN] = 0
+    np.savez(inputs["select"] / "select.npz", **arrays)
+    with pytest.raises(DataError, match="the test class 'old dog' is never trained; leave the"):
+        train(inputs, tmp_path / "a", control="class_label")
 
 
 def test_class_label_stays_the_ceiling_where_labels_are_shuffled(inputs, tmp_path, monkeypatch):
@@ -214,3 +225,9 @@ def test_unconditional_is_not_guided(inputs, tmp_path):
     one = draw(inputs, trained, tmp_path / "b", control="unconditional")
     two = draw(inputs, trained, tmp_path / "c", strong, control="unconditional")
     assert np.array_equal(np.load(one / "images.npy"), np.load(two / "images.npy"))
+
+
+def test_prompts_have_the_article_of_their_class():
+    names = ("African elephant", "German shepherd", "iron", "pizza")
+    articles = [class_prompt(name).removeprefix("a photo of ").split()[0] for name in names]
+    assert articles == ["an", "a", "an", "a"]

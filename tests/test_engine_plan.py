@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from engine_toys import CELL, add_parts, recipe, with_
@@ -13,7 +14,7 @@ from zoo.engine import plan as planning
 from zoo.engine.graph import Plan
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
-from zoo.recipe.cells import Cell
+from zoo.recipe.cells import Block, Cell
 from zoo.recipe.errors import RecipeError
 
 
@@ -201,3 +202,34 @@ def test_class_label_needs_a_static_token_shape(monkeypatch: pytest.MonkeyPatch)
 def test_a_root_that_is_no_folder_is_named() -> None:
     with pytest.raises(DataError, match="--data-root /no/such: does not exist"):
         Roots.resolve(data="/no/such")
+
+
+def two_way(tower: str, label: str = "") -> Cell:
+    block = Block("two_way", {"tower": tower}, label=label or f"two_way@{tower}")
+    return replace(CELL, metrics=(block,), controls=())
+
+
+def key_of_metric(cell: Cell, weights: Path | None = None) -> str:
+    plan = planning.plan(recipe(cell), Roots(weights=weights), Store())
+    (key,) = plan.cells[0].variants[0].metrics.values()
+    return key
+
+
+def test_a_metric_whose_tower_is_missing_has_the_same_key_wherever_weights_are_kept(
+    tmp_path: Path,
+) -> None:
+    roots = [tmp_path / "here", tmp_path / "there"]
+    for root in roots:
+        root.mkdir()
+    one, other = (key_of_metric(two_way("alexnet-5"), root) for root in roots)
+    assert one == other
+    plan = planning.plan(recipe(two_way("alexnet-5")), Roots(weights=roots[0]), Store())
+    (reason,) = (n.params["tower_missing"] for n in plan.nodes.values() if n.stage == "evaluate")
+    assert reason.startswith("image tower 'alexnet-5': DIR/alexnet lacks alexnet-owt-7be5be79.pth;")
+
+
+def test_what_a_metric_is_called_moves_no_key() -> None:
+    """Toys have no stage for towers: here the towers are missing."""
+    named = key_of_metric(two_way("alexnet-5", "resemblance"))
+    assert named == key_of_metric(two_way("alexnet-5"))
+    assert named != key_of_metric(two_way("alexnet-2"))

@@ -21,7 +21,7 @@ from zoo.contracts import DataError
 from zoo.engine import plan as planning
 from zoo.engine.run import RunResult, run
 from zoo.engine.store import Store
-from zoo.recipe.cells import Cell
+from zoo.recipe.cells import Block, Cell
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ def test_results_carry_split_n_definition_and_selection() -> None:
     # Two clusters of three trials: too few to resample, and no sign-flip can be rare.
     assert over["ci95"] is None
     assert 0.4 < over["p"] <= over["p_holm"] <= 1
-    assert over["definition"].endswith("over 2 clusters of trials")
+    assert "signs of 2 clusters of trials (smallest possible: 0.5)" in over["definition"]
     assert contribution["verdict"]["kind"] == "not told"
 
 
@@ -273,3 +273,11 @@ def test_conditioners_alone_are_shared_among_processes(monkeypatch: pytest.Monke
 def test_more_processes_than_gpus_are_refused() -> None:
     with pytest.raises(UserError, match=r"--processes 2 takes the first 2 GPUs: say --device cuda"):
         run_toys(processes=2, device="cuda:1")
+
+
+def test_what_a_metric_refuses_is_said_before_anything_runs(tmp_path: Path) -> None:
+    """A metric is built last: without a look ahead its mistake costs the whole training."""
+    wrong = Block("n_way", {"n": 3, "k": 3, "tower": "vit-h-14"}, label="n_way")
+    with pytest.raises(UserError, match="'n' = 3, 'k' = 3: k is at least 1 and below n"):
+        run_toys(replace(CELL, metrics=(wrong,)), store=tmp_path / "store")
+    assert not Path("runs").exists()

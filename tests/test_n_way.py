@@ -159,6 +159,12 @@ def test_impossible_parameters_are_refused(params):
         NWay(**params)
 
 
+def test_more_ways_than_a_named_tower_has_classes_are_refused_before_anything_runs():
+    with pytest.raises(BadParameters, match="the tower 'pocket_judge' scores 10 classes"):
+        NWay(n=11, tower="pocket_judge")
+    NWay(n=10, tower="pocket_judge")
+
+
 def test_a_thousand_pictures_take_a_tenth_of_a_second_and_the_loop_300_times_longer():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(1000, 1, 1000)).astype(np.float32)

@@ -145,6 +145,11 @@ def test_lpips_keeps_small_distances_of_long_vectors():
     assert np.diag(lpips.scores(drawn, seen)) == pytest.approx([1e-4] * 3, abs=CLOSE / 10)
 
 
+def test_lpips_is_not_the_name_of_any_other_distance():
+    with pytest.raises(BadParameters, match="'clip-vit-l-14', whose vectors are no LPIPS; choose"):
+        Lpips(tower="clip-vit-l-14")
+
+
 def test_a_vector_of_weighted_activations_gives_lpips():
     # Its definition: activations of length 1 over channels, squared differences weighted by
     # channel, averaged over places, summed over layers.

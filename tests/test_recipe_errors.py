@@ -377,6 +377,22 @@ def test_changes_of_init_from_are_judged_beside_other_mistakes(desk: Desk) -> No
     ]
 
 
+def test_a_metric_of_features_says_by_which_tower(desk: Desk) -> None:
+    class Towerless:
+        """A metric of features of nobody."""
+
+        __component__ = ("metric", {"needs": ("generated", "features")})
+
+        def __init__(self) -> None: ...
+
+    with registered(METRICS, "towerless", Towerless):
+        found = desk.errors(changed(("[accuracy]", "[towerless]")))
+    assert found == [
+        "r.yaml:10 metrics[0]: metric 'towerless' needs features, and has no parameter 'tower' "
+        "that says by which image tower; add one to its constructor",
+    ]
+
+
 def test_a_component_that_needs_what_the_others_lack(desk: Desk) -> None:
     class Reference:
         """A metric of something that no recipe makes."""

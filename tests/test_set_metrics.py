@@ -311,3 +311,47 @@ def test_intervals_cover_what_as_many_other_trials_give(metric, draw, repeats):
     low, high = np.array([result.ci95 for result in results]).T
     # 95 % with a simulation error of 1.4 %.
     assert 0.92 <= ((low <= truth) & (truth <= high)).mean() <= 0.985
+
+
+def crossed_inputs(rng, subjects=8, images=60, of_subject=1.0, of_image=0.0):
+    """Return inputs in which every subject saw every image; both leave their mark on the drawn."""
+    image, subject = np.tile(np.arange(images), subjects), np.repeat(np.arange(subjects), images)
+    seen = rng.normal(size=(images, 4))
+    drawn = rng.normal(size=(len(image), 4)) + of_subject * rng.normal(size=(subjects, 4))[subject]
+    drawn += of_image * seen[image]
+    tower = TowerOutput(name="x", definition="x", drawn=drawn[:, None], seen=seen)
+    example = battery.example(perfect=False, n=len(image))
+    names = np.array([f"image{i:04d}" for i in image])
+    return replace(
+        example, subject=subject, image_id=names, target=image, features=tower, scores=tower
+    )
+
+
+@pytest.mark.parametrize("metric", [FID(), KID(), InceptionScore()], ids=["fid", "kid", "is"])
+def test_where_subjects_and_images_cross_both_are_left_out(metric):
+    """Subjects differ: leaving out images alone, or subjects renamed, would hide it."""
+    inputs = crossed_inputs(np.random.default_rng(0))
+    result = metric.compute(inputs)
+    assert "jackknife over 8 subjects x 60 images" in result.definition
+    alone = metric.compute(replace(inputs, subject=np.zeros(480, np.int64)))
+    assert result.value == pytest.approx(alone.value)
+    assert "over 60 images" in alone.definition
+    assert np.diff(result.ci95) > 2 * np.diff(alone.ci95)
+    order = np.random.default_rng(1).permutation(480)
+    tower = replace(inputs.features, drawn=inputs.features.drawn[order])
+    changes = {"subject": inputs.subject[order], "image_id": inputs.image_id[order]}
+    changes |= {"target": inputs.target[order], "trial_id": inputs.trial_id[order]}
+    mixed = metric.compute(replace(inputs, **changes, features=tower, scores=tower))
+    assert mixed.ci95 == pytest.approx(result.ci95)
+
+
+def test_intervals_cover_other_subjects_and_other_images():
+    rng = np.random.default_rng(5)
+    results = [
+        KID().compute(crossed_inputs(rng, images=50, of_subject=0.4, of_image=0.7))
+        for _ in range(120)
+    ]
+    truth = np.mean([result.value for result in results])
+    low, high = np.array([result.ci95 for result in results]).T
+    # 95 % with a simulation error of 2 %.
+    assert 0.89 <= ((low <= truth) & (truth <= high)).mean() <= 1

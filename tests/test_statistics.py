@@ -191,3 +191,12 @@ def test_a_level_beyond_the_draws_widens_all_the_same():
     assert (np.diff(widths) > 0).all()
     assert widths[2] > 2 * widths[1]
     assert bootstrap(values, seed=0) == bootstrap(values, seed=0, level=0.95)
+
+
+def test_few_clusters_are_flipped_in_every_way():
+    """Drawn flips miss the smallest p by chance, and a correction for several scores with it."""
+    gains = np.array([0.3, 0.1, 0.2, 0.4, 0.2, 0.1])
+    values = {paired_difference(gains, np.zeros(6), seed=seed).p for seed in range(5)}
+    assert values == {2 / 2**6}
+    one_worse = gains * [1, -1, 1, 1, 1, 1]
+    assert paired_difference(one_worse, np.zeros(6), seed=0).p == 6 / 2**6

@@ -14,6 +14,7 @@ from engine_toys import CELL
 from zoo.drawings import draw, sample_factors
 from zoo.engine.contribution import contribution
 from zoo.engine.graph import CellPlan, Variant
+from zoo.recipe.cells import Block
 from zoo.registries import DATASETS
 from zoo.stages import evaluate
 from zoo.stages._context import Context
@@ -102,11 +103,14 @@ def judged(folders: dict[str, Path], root: Path, drawn: dict[str | None, np.ndar
             evaluate.run(given, params, out, Context(work=root / "work"))
             keys[metric] = out.name
         variants.append(Variant(control, None, "condition", generate.name, keys))
-    controls = tuple(control for control in drawn if control)
-    cell = CellPlan(
-        replace(CELL, controls=controls), "prepare", "select", "encode", None, tuple(variants)
-    )
-    return contribution(cell, Folders(root))
+    return contribution(cell_of(METRICS, variants), Folders(root))
+
+
+def cell_of(metrics, variants) -> CellPlan:
+    controls = tuple(variant.control for variant in variants if variant.control)
+    blocks = tuple(Block(name, {}, label=name) for name in metrics)
+    cell = replace(CELL, controls=controls, metrics=blocks)
+    return CellPlan(cell, "prepare", "select", "encode", None, tuple(variants))
 
 
 SEEN = np.stack([picture(i) for i in range(N)])
@@ -141,3 +145,27 @@ def test_pictures_paired_by_category_cannot_tell(folders, tmp_path):
     found = judged(folders, tmp_path, {None: noisy(SEEN, 1), "predicted_label": noisy(OF_CLASS, 2)})
     assert found["verdict"]["kind"] == "not told"
     assert "paired" in found["verdict"]["sentence"]
+
+
+def test_what_the_encoder_finds_does_not_lift_what_is_drawn(tmp_path):
+    """A captioner behind an encoder that retrieves the very picture still draws captions."""
+    variants = []
+    for control in (None, "predicted_label"):
+        keys = {}
+        for metric, value, p in (("retrieval", 0.5, 1e-6), ("pixcorr", 0.0, 0.9)):
+            if control and metric == "retrieval":
+                continue
+            within = {"value": value, "ci95": [value - 0.1, value + 0.1], "p": p, "n": 40}
+            about = {"contribution": {"eeg": within, "within_class": within}}
+            about |= {"higher_is_better": True, "split": "test"}
+            keys[metric] = f"{metric}-{control}"
+            folder = tmp_path / keys[metric]
+            folder.mkdir()
+            (folder / "metric.json").write_text(json.dumps(about))
+            scores = np.random.default_rng(len(variants)).normal(size=40)
+            table = pd.DataFrame({"trial_id": range(40), "score": scores, "cluster": range(40)})
+            table.to_csv(folder / "per_sample.csv", index=False)
+        variants.append(Variant(control, None, "condition", "generate", keys))
+    found = contribution(cell_of(("retrieval", "pixcorr"), variants), Folders(tmp_path))
+    assert set(found["scores"]) == {"retrieval", "pixcorr"}
+    assert found["verdict"]["kind"] == "a classifier with a caption", found["verdict"]

@@ -12,7 +12,7 @@ from scipy import special, stats
 from registry.errors import BadParameters
 from zoo.contracts import DataError
 from zoo.seeds import numpy_rng
-from zoo.statistics import RESAMPLES, bootstrap
+from zoo.statistics import MIN_CLUSTERS, RESAMPLES, bootstrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,8 +51,8 @@ class Comparison:
     rank_biserial : float or None
         Matched rank-biserial correlation, -1 to 1.
     unit : str
-        What the interval and the test take as independent: subject, or image or trial where there
-        are too few subjects.
+        What the interval and the test take as independent: subject, or image, run or trial where
+        there are too few subjects.
     n_units, n_subjects, n_trials : int
     n_seeds : (int, int)
         Of a and of b.
@@ -140,14 +140,15 @@ def compare(
 
     Seeds are averaged within each trial, trials within each subject, and the subjects' differences
     are tested. Where no result over so many subjects could be below 0.05, Holm's correction
-    included, images or trials are tested instead, which speaks of these subjects only; where that
-    cannot either, nothing is tested.
+    included, images, runs or trials are tested instead, which speaks of these subjects only; where
+    that cannot either, nothing is tested.
 
     Parameters
     ----------
     scores : mapping of (name a, name b) to a pair of tables
-        Columns ``subject``, ``seed``, ``trial`` and ``score``; ``image`` where images repeat. Both
-        tables hold the same trials of the same subjects; their seeds may differ.
+        Columns ``subject``, ``seed``, ``trial`` and ``score``; ``image`` where images repeat;
+        ``run`` where the exact image is not known. Both tables hold the same trials of the same
+        subjects; their seeds may differ.
     seed : int
         Names the draws.
     higher_is_better : bool, optional
@@ -253,7 +254,7 @@ def _one(
 
 
 def _differences(names: tuple[str, str], pair: Scores) -> pd.DataFrame:
-    """Return a - b of each trial, seeds averaged: subject, trial, (image,) difference."""
+    """Return a - b of each trial, seeds averaged: subject, trial, (image, run,) difference."""
     means = []
     for name, table in zip(names, pair, strict=True):
         if lacking := {"subject", "seed", "trial", "score"} - set(table.columns):
@@ -270,17 +271,16 @@ def _differences(names: tuple[str, str], pair: Scores) -> pd.DataFrame:
             f"{len(a.index.intersection(b.index))} in common); compare cells of the same split"
         )
     difference = (a - b).rename("difference").reset_index()
-    if "image" not in pair[0].columns:
-        return difference
-    images = pair[0].drop_duplicates(["subject", "trial"])[["subject", "trial", "image"]]
-    return difference.merge(images, on=["subject", "trial"])
+    known = [column for column in ("image", "run") if column in pair[0].columns]
+    about = pair[0].drop_duplicates(["subject", "trial"])[["subject", "trial", *known]]
+    return difference.merge(about, on=["subject", "trial"])
 
 
 def _testable(trials: pd.DataFrame, n_comparisons: int, test: str) -> tuple[str, np.ndarray]:
     """Return the unit and the differences to test, one a unit, each in the order of its names.
 
-    Subjects if a test over them can reach 0.05; else images if known and repeated, or trials, if
-    those can; else subjects.
+    Subjects if a test over them can reach 0.05; else images if known and repeated, runs if there
+    are enough to resample, or trials, if those can; else subjects.
     """
     by_subject = trials.groupby("subject")["difference"].mean().to_numpy()
     if n_comparisons * _smallest_p(len(by_subject), test) < ALPHA:
@@ -291,6 +291,8 @@ def _testable(trials: pd.DataFrame, n_comparisons: int, test: str) -> tuple[str,
     unit, names = "trial", [trials["subject"], trials["trial"]]
     if "image" in trials and trials["image"].duplicated().any():
         unit, names = "image", [trials["image"]]
+    elif "run" in trials and len(trials[["subject", "run"]].drop_duplicates()) >= MIN_CLUSTERS:
+        unit, names = "run", [trials["subject"], trials["run"]]
     sums = weighted.groupby(names).sum().to_numpy()
     within = sums * len(sums) / len(trials)
     if n_comparisons * _smallest_p(len(within), test) < ALPHA:

@@ -104,7 +104,7 @@ def eeg_contribution(
     """
     scores_NT, target_N = _checked(scores_NT, target_N)
     definition = (
-        "Mean score of what was drawn from a trial's EEG against its own target, less the mean "
+        "Mean score of what a trial's EEG gave against its own target, less the mean "
         "against the targets of all other trials (all pairings); positive: better with one's own "
         "EEG."
     )
@@ -158,7 +158,7 @@ def within_class_contribution(
     """
     scores_NT, target_N = _checked(scores_NT, target_N)
     definition = (
-        "Mean score of what was drawn from a trial's EEG against its own target, less the mean "
+        "Mean score of what a trial's EEG gave against its own target, less the mean "
         "against the other images of the same class (targets of the other trials); positive: "
         "better with one's own EEG, beyond the class."
     )

@@ -252,7 +252,8 @@ class PairedDifference:
     ci95 : (low, high) or None
         Bootstrap interval over the clusters; None with fewer than five.
     p : float
-        Two-sided sign-flip permutation test over the clusters; at least 1 / (draws + 1).
+        Two-sided sign-flip permutation test over the clusters: over all flips where they are no
+        more than the draws, else at least 1 / (draws + 1).
     n : int
         Trials.
     n_clusters : int
@@ -300,14 +301,18 @@ def paired_difference(
     ways = [np.unique(way, return_inverse=True) for way in _ways(clusters, len(a))]
     distinct, member = min(ways, key=lambda way: len(way[0]))
     sums = np.bincount(member, weights=difference)
-    rng = numpy_rng(seed, "sign flip")
-    signs = rng.choice([-1.0, 1.0], size=(resamples, len(distinct)))
+    exact = 2 ** len(distinct) <= resamples
+    if exact:
+        signs = 1.0 - 2 * (np.arange(2 ** len(distinct))[:, None] >> np.arange(len(distinct)) & 1)
+    else:
+        rng = numpy_rng(seed, "sign flip")
+        signs = rng.choice([-1.0, 1.0], size=(resamples, len(distinct)))
     # The tolerance keeps ties ties: sums of the same terms differ in the last bit.
     extreme = np.abs(signs @ sums) >= np.abs(sums.sum()) - 1e-9
     return PairedDifference(
         value=float(difference.mean()),
         ci95=bootstrap(difference, seed=seed, clusters=clusters, resamples=resamples),
-        p=float((extreme.sum() + 1) / (resamples + 1)),
+        p=float(extreme.mean() if exact else (extreme.sum() + 1) / (resamples + 1)),
         n=len(a),
         n_clusters=len(distinct),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from zoo.controls import CONTROLS
 from zoo.engine.graph import CellPlan
 from zoo.engine.store import Store
+from zoo.registries import METRICS
 
 #: A recipe's control without any training on pictures: what a trained generator has to beat.
 CAPTION = "predicted_label"
@@ -29,7 +30,13 @@ def contribution(cell: CellPlan, store: Store) -> dict[str, Any] | None:
         return None
     scores = {label: m["contribution"] for label, (m, _) in real.items() if "contribution" in m}
     over = _over_controls(cell, real, store)
-    return {"scores": scores, "over": over, "verdict": verdict(scores, over)}
+    drawn = {label: scores[label] for label in scores if label in _of_pictures(cell)}
+    return {"scores": scores, "over": over, "verdict": verdict(drawn, over)}
+
+
+def _of_pictures(cell: CellPlan) -> set[str]:
+    """Return the metrics that score what was drawn: what the encoder finds says nothing of it."""
+    return {m.label for m in cell.cell.metrics if "generated" in METRICS.spec(m.name).meta["needs"]}
 
 
 Scored = dict[str, tuple[dict[str, Any], Path]]
@@ -50,7 +57,7 @@ def _scored(cell: CellPlan, control: str | None, store: Store) -> Scored:
 
 
 def _over_controls(cell: CellPlan, real: Scored, store: Store) -> dict[str, dict[str, Any]]:
-    """Return control -> label -> mean difference; p is Holm's over all of them."""
+    """Return control -> label -> mean difference; p is Holm's over the scores of a control."""
     from zoo.comparison import holm
 
     found: dict[str, dict[str, Any]] = {}
@@ -61,8 +68,8 @@ def _over_controls(cell: CellPlan, real: Scored, store: Store) -> dict[str, dict
             for label, (metric, table) in real.items()
             if label in theirs
         }
-    entries = [entry for entries in found.values() for entry in entries.values()]
-    if entries:
+    for of_control in found.values():
+        entries = list(of_control.values())
         for entry, p in zip(entries, holm([entry["p"] for entry in entries]), strict=True):
             entry["p_holm"] = round(float(p), 5)
     return {control: entries for control, entries in found.items() if entries}
@@ -71,29 +78,38 @@ def _over_controls(cell: CellPlan, real: Scored, store: Store) -> dict[str, dict
 def _difference(metric: dict[str, Any], real: Path, control: Path, seed: int) -> dict[str, Any]:
     import numpy as np
 
-    from zoo.statistics import paired_difference
+    from zoo.statistics import RESAMPLES, paired_difference
 
     a, b = _read(real), _read(control)
     assert list(a) == list(b), "a control scored other trials than the real thing"
-    sign = 1 if metric["higher_is_better"] else -1
+    sign, clusters = 1 if metric["higher_is_better"] else -1, _clusters(list(a.values()))
     found = paired_difference(
         sign * np.array([float(row["score"]) for row in a.values()]),
         sign * np.array([float(row["score"]) for row in b.values()]),
         seed=seed,
-        clusters=_clusters(list(a.values())),
+        clusters=clusters,
     )
-    interval = "no interval" if found.ci95 is None else "interval by bootstrap"
-    units = "trials" if found.n_clusters == found.n else "clusters of trials"
+    smallest = max(2.0 ** (1 - found.n_clusters), 1 / (RESAMPLES + 1))
+    resampled = flipped = f"{found.n_clusters} " + (
+        "trials" if found.n_clusters == found.n else "clusters of trials"
+    )
+    if isinstance(clusters, tuple):
+        subjects, images = (len(np.unique(way)) for way in clusters)
+        resampled = f"{subjects} subjects x {images} images"
+        flipped = f"{found.n_clusters} {'subjects' if subjects <= images else 'images'}"
+    interval = "no interval" if found.ci95 is None else f"interval by bootstrap over {resampled}"
     return {
         "value": found.value,
         "ci95": None if found.ci95 is None else [round(end, 4) for end in found.ci95],
         "p": round(found.p, 5),
+        "smallest_p": smallest,
         "n": found.n,
         "unit": "trial",
         "split": metric["split"],
         "definition": (
             "mean difference of the same trials, real minus control, positive where the real "
-            f"thing is better; {interval}, p by flipping signs, over {found.n_clusters} {units}"
+            f"thing is better; {interval}; p by flipping the signs of {flipped} (smallest "
+            f"possible: {smallest:.2g}), corrected by Holm over the scores of this control"
         ),
     }
 
@@ -121,8 +137,8 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
     ``beyond the class``: some picture score is better with the trial's own EEG than with another
     trial's of the same class. ``a classifier with a caption``: none is, and the generator gains
     nothing over the stock prompt of the decoded class. ``class only``: none is, but it does gain
-    over the prompt. ``not told``: the data or the recipe do not let one say. Several scores are
-    corrected by Holm's method.
+    over the prompt. ``not told``: the data or the recipe do not let one say, or there are so few
+    units that no test could find a gain. Several scores are corrected by Holm's method.
     """
     from zoo.comparison import holm
 
@@ -137,6 +153,14 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
         return {
             "kind": "not told",
             "sentence": f"Whether anything beyond the class arrives cannot be told: {why}.",
+        }
+    if all(gain.get("ci95") is None for gain in within.values()):
+        return {
+            "kind": "not told",
+            "sentence": (
+                "Whether anything beyond the class arrives cannot be told: there are too few "
+                "independent units for an interval."
+            ),
         }
     adjusted = dict(zip(within, holm([gain["p"] for gain in within.values()]), strict=True))
     beyond = [k for k, gain in within.items() if gain["value"] > 0 and adjusted[k] < ALPHA]
@@ -166,13 +190,24 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
         }
     # Only scores against what was seen: a caption repeats the decoder's word by its nature.
     caption = {label: d for label, d in over[CAPTION].items() if label in scores}
-    gains = [k for k, d in caption.items() if d["value"] > 0 and d["p_holm"] < ALPHA]
+    # Where subjects and images cross, signs are flipped for one of them; the interval is of both.
+    gains = [k for k, d in caption.items() if _above_zero(d) and d["p_holm"] < ALPHA]
     if gains:
         return {
             "kind": "class only",
             "sentence": (
                 f"{nothing}; over {CONTROLS[CAPTION].title!r} it gains in {', '.join(gains)}: the "
                 "class arrives, and pictures of the class are drawn more like those seen."
+            ),
+        }
+    smallest = len(over[CAPTION]) * max(d["smallest_p"] for d in over[CAPTION].values())
+    if smallest >= ALPHA:
+        return {
+            "kind": "not told",
+            "sentence": (
+                f"{nothing}; whether the generator beats a stock prompt of the decoded class is "
+                f"not told: over so few independent units no gain can be supported (smallest p "
+                f"after Holm: {min(1.0, smallest):.2g})."
             ),
         }
     best = max(caption, key=lambda label: caption[label]["value"] / _width(caption[label]))
@@ -184,6 +219,11 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
             f"scores the best is {best}, {_signed(caption[best])})."
         ),
     }
+
+
+def _above_zero(gain: dict[str, Any]) -> bool:
+    ends = gain.get("ci95")
+    return bool(ends and ends[0] > 0)
 
 
 def _width(gain: dict[str, Any]) -> float:

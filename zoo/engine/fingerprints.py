@@ -107,11 +107,18 @@ class Sources:
         return fingerprint(name, self.roots.weights)
 
     def tower_missing(self, name: str) -> str | None:
-        """Return what keeps a metric's image tower from being loaded; None where it is there."""
+        """Return what keeps a metric's image tower from being loaded; None where it is there.
+
+        The folder is called DIR, as in the remedy: the sentence is part of a key, and a key says
+        nothing about where a user keeps weights.
+        """
         from zoo.towers.table import missing
 
         if name not in self._towers:
-            self._towers[name] = " ".join(missing(name, self.roots.weights))
+            sentence = " ".join(missing(name, self.roots.weights))
+            if self.roots.weights is not None:
+                sentence = sentence.replace(str(self.roots.weights), "DIR")
+            self._towers[name] = sentence
         return self._towers[name] or None
 
     def tower_named(self, name: str) -> str:

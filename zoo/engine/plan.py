@@ -259,7 +259,6 @@ class _Builder:
         params: dict[str, Any] = {
             "metric": metric.name,
             "params": typed(spec, metric.params),
-            "label": metric.label,
             "seed": cell.seed,
             "split": "test",
         }

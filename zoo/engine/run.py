@@ -28,6 +28,7 @@ from zoo.engine.roots import Roots
 from zoo.engine.store import Store
 from zoo.export.write import write_pipeline
 from zoo.recipe import Recipe, dump
+from zoo.registries import METRICS
 
 #: What is said before a run of each stand-in.
 STAND_INS = {
@@ -104,6 +105,7 @@ def run(
     store = store if isinstance(store, Store) else Store(store)
     _require_writable(Path(out))
     plan = make_plan(recipe, roots, store)
+    _require_metrics(recipe)
     _say_what(recipe, plan, store)
     outcome = execute(
         plan, store, roots, device=device, threads=threads, processes=processes, say=_say
@@ -178,6 +180,12 @@ def _write(
         shutil.rmtree(partial, ignore_errors=True)  # already renamed when all went well
     _point_latest(out / "latest", folder)
     return folder, unwritten
+
+
+def _require_metrics(recipe: Recipe) -> None:
+    """Refuse values that a metric does not take: it is asked first after hours of training."""
+    for block in (metric for cell in recipe.cells for metric in cell.metrics):
+        METRICS.create(block.name, **block.params)
 
 
 def _require_writable(out: Path) -> None:

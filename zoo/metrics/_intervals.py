@@ -25,7 +25,8 @@ def share(
     """Return the mean of `scores` (N,), each in [0, 1], with its interval.
 
     Wilson where every score is a hit or a miss of an independent trial: one picture a trial, no
-    image shown twice, fewer than five runs. Otherwise a bootstrap.
+    image shown twice, fewer than five runs. Otherwise a bootstrap; but where all trials are hits,
+    or all are misses, whose resamples are all alike, Wilson with one answer for each unit.
     """
     if _one_answer_each(inputs) and units_of(inputs).name == "trial":
         ci95 = wilson(float(scores.sum()), len(scores))
@@ -47,6 +48,7 @@ def share(
         chance=chance,
         pairs=pairs,
         beside=beside,
+        of_share=True,
     )
 
 
@@ -61,6 +63,7 @@ def bootstrapped(
     per_sample: np.ndarray | None = None,
     pairs: Pairs | None = None,
     beside: dict[str, float] | None = None,
+    of_share: bool = False,
 ) -> MetricResult:
     """Return `value` with a bootstrap interval over trials, images, runs or subjects.
 
@@ -78,10 +81,17 @@ def bootstrapped(
         Where it is not `scores` itself.
     pairs, beside : optional
         Passed on, see `MetricResult`.
+    of_share : bool, optional
+        The scores (N,) are shares: all 0 or all 1 leave a bootstrap nothing, see `share`.
     """
     units = units_of(inputs)
     ci95 = bootstrap(scores, seed=inputs.seed, clusters=units.clusters, statistic=statistic)
-    if ci95 is None:
+    if of_share and ci95 is not None and len(scores) and scores.mean() in (0, 1):
+        ci95 = wilson(float(scores.mean() * units.count()), units.count())
+        how = f"95 % interval: Wilson over {units.describe()}, since resamples are all alike."
+    elif statistic is not None and ci95 is not None and ci95[0] == ci95[1]:
+        ci95, how = None, f"No interval: resamples of {units.describe()} are all alike."
+    elif ci95 is None:
         how = f"No interval: {units.describe()} are too few to resample."
     else:
         how = f"95 % interval: bootstrap over {units.describe()}."

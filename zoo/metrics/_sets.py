@@ -7,6 +7,7 @@ A jackknife leaves out and repeats nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,11 @@ from zoo.metrics._classes import unmet
 from zoo.seeds import numpy_rng
 from zoo.statistics import LEVEL, MIN_CLUSTERS, independent_units
 
+#: The figure without each group of the sets, (G,).
+Without = Callable[["Sets"], np.ndarray]
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Sets:
     """The pictures drawn and the distinct pictures seen, a row each, and what is left out at once.
 
@@ -36,6 +40,9 @@ class Sets:
         Which group a picture is left out with; -1: never, its trials are in several groups.
     how : str
         What the groups are, in words.
+    crossed : tuple of Sets
+        Where images and subjects cross, these groups are of images, and here are the same
+        pictures in groups of subjects, and in groups of trials of one subject and one image.
     """
 
     drawn_MF: np.ndarray
@@ -45,6 +52,7 @@ class Sets:
     group_M: np.ndarray
     group_T: np.ndarray
     how: str
+    crossed: tuple[Sets, ...] = ()
 
 
 def missing(metric: Metric, inputs: MetricInputs, tower: TowerOutput | None) -> str | None:
@@ -58,19 +66,40 @@ def missing(metric: Metric, inputs: MetricInputs, tower: TowerOutput | None) -> 
 
 def read_sets(inputs: MetricInputs, tower: TowerOutput, *, groups: int) -> Sets:
     """Return both sets, divided into at most `groups` groups of whole independent units."""
-    units, unit = independent_units(
+    units = independent_units(
         trial_id=inputs.trial_id,
         image_id=inputs.image_id,
         subject=inputs.subject,
         run=inputs.run,
         image_known=inputs.image_known,
     )
-    names, member_N = np.unique(units, return_inverse=True)
+
+    def grouped(units_N: np.ndarray, crossed: tuple[Sets, ...] = ()) -> Sets:
+        names, member_N = np.unique(units_N, return_inverse=True)
+        n_groups = min(groups, len(names))
+        # Names are sorted: which unit is in which group does not depend on the order of trials.
+        place = numpy_rng(inputs.seed, "groups").permutation(len(names))
+        group_N = (place * n_groups // len(names))[member_N]
+        how = units.describe() + (f" in {n_groups} groups" if n_groups < len(names) else "")
+        return _divided(inputs, tower, group_N, n_groups, how, crossed)
+
+    if not isinstance(units.clusters, tuple):
+        return grouped(units.clusters)
+    subject_N, image_N = units.clusters
+    pairs_2N = np.stack([np.unique(way, return_inverse=True)[1] for way in units.clusters])
+    cell_N = np.unique(pairs_2N, axis=1, return_inverse=True)[1].ravel()
+    return grouped(image_N, (grouped(subject_N), grouped(cell_N)))
+
+
+def _divided(
+    inputs: MetricInputs,
+    tower: TowerOutput,
+    group_N: np.ndarray,
+    n_groups: int,
+    how: str,
+    crossed: tuple[Sets, ...],
+) -> Sets:
     used, own_N = np.unique(inputs.target, return_inverse=True)
-    n_groups = min(groups, len(names))
-    # Names are sorted: which unit is in which group does not depend on the order of the trials.
-    place = numpy_rng(inputs.seed, "groups").permutation(len(names))
-    group_N = (place * n_groups // len(names))[member_N]
     first, last = np.full(len(used), n_groups), np.full(len(used), -1)
     np.minimum.at(first, own_N, group_N)
     np.maximum.at(last, own_N, group_N)
@@ -82,8 +111,27 @@ def read_sets(inputs: MetricInputs, tower: TowerOutput, *, groups: int) -> Sets:
         trials_G=np.bincount(group_N, minlength=n_groups),
         group_M=np.repeat(group_N, k),
         group_T=np.where(first == last, first, -1),
-        how=f"{len(names)} {unit}s" + (f" in {n_groups} groups" if n_groups < len(names) else ""),
+        how=how,
+        crossed=crossed,
     )
+
+
+def interval(value: float, without: Without, sets: Sets) -> tuple[float, float] | None:
+    """Return the 95 % interval of `value` by `jackknife`; None with too few groups.
+
+    Where images and subjects cross, each is left out by itself and the variances add up, less that
+    of the trials by themselves, which is in both; it is never less than one of them alone.
+    """
+    ways = (sets, *sets.crossed[:1])
+    if min(len(way.trials_G) for way in ways) < MIN_CLUSTERS:
+        return None
+    ends = [jackknife(value, without(way), way.trials_G) for way in (sets, *sets.crossed)]
+    squares = [((high - low) / 2) ** 2 for low, high in ends]
+    if not sets.crossed:
+        return ends[0]
+    image, subject, trial = squares
+    half = float(np.sqrt(max(image + subject - trial, image, subject)))
+    return value - half, value + half
 
 
 def jackknife(value: float, without_G: np.ndarray, trials_G: np.ndarray) -> tuple[float, float]:
@@ -116,11 +164,6 @@ def corrected(value: float, without_G: np.ndarray, trials_G: np.ndarray) -> floa
     """Return `value` without the bias that falls as 1/n, from the figures without each group."""
     share_G = 1 - trials_G / trials_G.sum()
     return float(len(without_G) * value - (without_G * share_G).sum())
-
-
-def enough(sets: Sets) -> bool:
-    """Return whether there are enough groups for an interval."""
-    return len(sets.trials_G) >= MIN_CLUSTERS
 
 
 def set_result(

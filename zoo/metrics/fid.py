@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy.linalg import svdvals
 
@@ -11,8 +13,7 @@ from zoo.metrics._classes import not_computed
 from zoo.metrics._sets import (
     Sets,
     corrected,
-    enough,
-    jackknife,
+    interval,
     missing,
     read_sets,
     set_result,
@@ -74,13 +75,12 @@ class FID:
             f"each, are {floor:.4g} apart). Compare only figures of as many pictures."
         )
         beside = {f"two halves of the pictures seen, {half} each": floor}
-        ci95 = None
-        if enough(sets):
-            without_G = _without_each_group(sets)
-            # The root of a squared distance varies alike whether it is small or large.
-            low, high = jackknife(np.sqrt(value), np.sqrt(without_G), sets.trials_G)
-            ci95 = max(0.0, low) ** 2, high**2
-            unbiased = corrected(value, without_G, sets.trials_G)
+        # The root of a squared distance varies alike whether it is small or large.
+        without = cache(_without_each_group)
+        ci95 = interval(np.sqrt(value), lambda way: np.sqrt(without(way)), sets)
+        if ci95 is not None:
+            ci95 = float(max(0.0, ci95[0]) ** 2), float(ci95[1] ** 2)
+            unbiased = corrected(value, without(sets), sets.trials_G)
             beside["without what so few pictures add, by jackknife"] = unbiased
         return set_result(inputs, sets, value=value, definition=about, ci95=ci95, beside=beside)
 

@@ -10,7 +10,7 @@ from scipy.special import softmax, xlogy
 from registry import BadParameters, component
 from zoo.contracts import MetricInputs, MetricResult
 from zoo.metrics._classes import not_computed
-from zoo.metrics._sets import enough, jackknife, missing, read_sets, set_result
+from zoo.metrics._sets import Sets, interval, missing, read_sets, set_result
 from zoo.seeds import numpy_rng
 
 #: Fewer pictures than this are not divided.
@@ -75,7 +75,12 @@ class InceptionScore:
             return not_computed(inputs, definition, why)
         splits = 1 if n_drawn < WHOLE_BELOW else self.splits
         split_M = _splits(inputs, n_drawn // n, splits)
-        value, without_G = _score(sets.drawn_MF, split_M, splits, sets.group_M, len(sets.trials_G))
+        value, _ = _score(sets.drawn_MF, split_M, splits)
+
+        def log_without(way: Sets) -> np.ndarray:
+            n_groups = len(way.trials_G)
+            return np.log(_score(way.drawn_MF, split_M, splits, way.group_M, n_groups)[1])
+
         of_seen, _ = _score(seen_MC, split_M, splits)
         right_M = sets.drawn_MF.argmax(axis=1) == seen_MC.argmax(axis=1)
         how = "in one part" if splits == 1 else f"mean of {splits} parts"
@@ -85,10 +90,9 @@ class InceptionScore:
             f"the score of as many pictures seen ({len(sets.seen_TF)} distinct ones) and beside "
             "the class accuracy."
         )
-        ci95 = None
-        if enough(sets):
-            low, high = jackknife(np.log(value), np.log(without_G), sets.trials_G)
-            ci95 = max(1.0, float(np.exp(low))), float(np.exp(high))
+        ci95 = interval(np.log(value), log_without, sets)
+        if ci95 is not None:
+            ci95 = max(1.0, float(np.exp(ci95[0]))), float(np.exp(ci95[1]))
         return set_result(
             inputs,
             sets,

@@ -10,7 +10,7 @@ import numpy as np
 from registry import component
 from zoo.contracts import MetricInputs, MetricResult
 from zoo.metrics._classes import not_computed
-from zoo.metrics._sets import Sets, enough, jackknife, missing, read_sets, set_result
+from zoo.metrics._sets import Sets, interval, missing, read_sets, set_result
 
 #: Fewest distinct pictures seen; as many trials, as the mark says.
 MIN_SEEN = 50
@@ -58,12 +58,16 @@ class KID:
             why = f"needs at least {MIN_SEEN} distinct pictures seen, there are {len(sets.seen_TF)}"
             return not_computed(inputs, definition, why)
         value, without_G, apart = kernel_distance(sets)
+
+        def without(way: Sets) -> np.ndarray:
+            return without_G if way is sets else kernel_distance(way)[1]
+
         return set_result(
             inputs,
             sets,
             value=value,
             definition=f"{definition} {len(sets.drawn_MF)} drawn, {len(sets.seen_TF)} seen.",
-            ci95=jackknife(value, without_G, sets.trials_G) if enough(sets) else None,
+            ci95=interval(value, without, sets),
             beside={"without pairs that belong to one picture seen": apart},
         )
 

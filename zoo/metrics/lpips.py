@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from registry import component
+from registry import BadParameters, component
 from zoo.contracts import MetricInputs, MetricResult
 from zoo.metrics._pairs import compare_features, squared_distances, the_picture_seen, the_tower
+from zoo.towers.table import TOWERS
 
 #: LPIPS of every row to every row, (N, T), from the vectors of an LPIPS tower; for parity tests.
 scores = squared_distances
@@ -33,6 +34,12 @@ class Lpips:
     """
 
     def __init__(self, *, tower: str = "lpips-alex"):
+        if tower in TOWERS and not tower.startswith("lpips-"):
+            known = ", ".join(name for name in TOWERS if name.startswith("lpips-"))
+            raise BadParameters(
+                f"metric 'lpips' parameter 'tower' is {tower!r}, whose vectors are no LPIPS; "
+                f"choose one of {known}"
+            )
         self.tower = tower
 
     def compute(self, inputs: MetricInputs) -> MetricResult:

@@ -12,6 +12,7 @@ from zoo.metrics._classes import not_computed, unmet
 from zoo.metrics._intervals import bootstrapped
 from zoo.metrics._ranks import ahead_and_tied, every_hit, hits
 from zoo.seeds import numpy_rng
+from zoo.towers.table import TOWERS
 
 #: Draws held in memory at once in the Monte-Carlo mode.
 BLOCK = 1 << 21
@@ -72,6 +73,12 @@ class NWay:
             )
         if n_trials < 1:
             raise BadParameters(f"metric 'n_way' parameter 'n_trials' is {n_trials}; at least 1")
+        n_classes = TOWERS[tower].n_classes if tower in TOWERS else None
+        if n_classes is not None and n > n_classes:
+            raise BadParameters(
+                f"metric 'n_way' parameter 'n' is {n}: the tower {tower!r} scores {n_classes} "
+                f"classes; take at most as many, or another tower"
+            )
         self.n, self.k, self.ties, self.mode = n, k, ties, mode
         self.n_trials, self.tower = n_trials, tower
 
@@ -102,6 +109,7 @@ class NWay:
             value=hits_N.mean(),
             chance=self.k / self.n,
             pairs=pairs,
+            of_share=True,
         )
 
     def _definition(self, inputs: MetricInputs) -> str:

@@ -53,9 +53,9 @@ class Pixcorr:
         """Return the mean; ``per_sample`` is the mean over a trial's pictures."""
         definition = (
             "Pearson correlation of the RGB values of the picture drawn and of "
-            f"{the_picture_seen(inputs)}, both resized to {self.size}x{self.size} (bilinear), "
-            f"averaged over a trial's pictures, then over the {inputs.split} trials. A flat "
-            "picture correlates with nothing: 0."
+            f"{the_picture_seen(inputs)} at the size of the drawn one, both resized to "
+            f"{self.size}x{self.size} (bilinear), averaged over a trial's pictures, "
+            f"then over the {inputs.split} trials. A flat picture correlates with nothing: 0."
         )
         if why := unmet(self, inputs):
             return not_computed(inputs, definition, why)

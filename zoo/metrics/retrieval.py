@@ -66,7 +66,8 @@ class Retrieval:
         hits_NT = every_hit(similarity_N1C, columns_T, n=n, k=self.k)
         found = {"chance": self.k / n, "pairs": Pairs(hits_NT, target_N, of="image")}
         if n < n_all:  # scores are probabilities, not hits or misses
-            return bootstrapped(inputs, hits_N, definition, value=hits_N.mean(), **found)
+            value = hits_N.mean()
+            return bootstrapped(inputs, hits_N, definition, value=value, of_share=True, **found)
         return share(inputs, hits_N, definition, **found)
 
     def _definition(self, inputs: MetricInputs, n_all: int) -> str:

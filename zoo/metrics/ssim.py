@@ -68,9 +68,10 @@ class Ssim:
         native = None if inputs.generated is None else min(inputs.generated.shape[3:])
         side = self.size if native is None or self.enlarge else min(self.size, native)
         definition = (
-            f"Structural similarity of the picture drawn and {the_picture_seen(inputs)}: "
-            f"luminance in [0, 1] at {side}x{side}, data range 1, Gaussian window of sigma 1.5 "
-            f"({WINDOW} pixels) that lies wholly within the picture, population covariance; "
+            f"Structural similarity of the picture drawn and {the_picture_seen(inputs)}, "
+            f"brought to the size of the drawn one: luminance in [0, 1] at {side}x{side}, data "
+            f"range 1, Gaussian window of sigma 1.5 ({WINDOW} pixels) that lies wholly within the "
+            "picture, population covariance; "
             f"averaged over a trial's pictures, then over the {inputs.split} trials."
         )
         if why := unmet(self, inputs):

@@ -258,10 +258,16 @@ def _metric_tower(spec: ComponentSpec, block: MetricBlock) -> Any:
 
 def _tower_problem(spec: ComponentSpec, block: MetricBlock) -> str | None:
     """Return why the image tower of a metric cannot serve it, or None."""
+    needs = spec.meta.get("needs", ())
+    looks = [need for need in ("features", "scores") if need in needs]
+    if looks and spec.parameter("tower") is None:
+        return (
+            f"metric {spec.name!r} needs {' and '.join(looks)}, and has no parameter 'tower' that "
+            "says by which image tower; add one to its constructor"
+        )
     tower = _metric_tower(spec, block)
     if tower is None:
         return None
-    needs = spec.meta["needs"]
     problems = [
         unknown(tower, "logits") if "scores" in needs else None,
         unknown(tower, "features") if "features" in needs else None,

@@ -40,14 +40,17 @@ def contributions(
 def _told(gain: Gain) -> dict[str, Any]:
     """Return the figure with a two-sided p that belongs to its interval; or why there is none.
 
-    The interval's half width is taken for 1.96 standard errors; without an interval nothing can be
-    said, and p is 1.
+    p is below 0.05 where the interval excludes 0. The end that lies towards 0 stands as many
+    standard errors off as the t distribution of so many units says; without an interval nothing
+    can be said, and p is 1.
     """
     told = {name: value for name, value in gain.to_json().items() if value is not None}
     if gain.value is None:
         return told
     if gain.ci95 is None:
         return told | {"p": 1.0}
-    error = (gain.ci95[1] - gain.ci95[0]) / (2 * stats.norm.ppf(0.975))
-    z = abs(gain.value) / error if error else np.inf if gain.value else 0.0
-    return told | {"p": float(2 * stats.norm.sf(z))}
+    towards_zero = gain.ci95[0] if gain.value > 0 else gain.ci95[1]
+    df = gain.n_units - 1
+    error = abs(gain.value - towards_zero) / stats.t.ppf(0.975, df)
+    t = abs(gain.value) / error if error else np.inf if gain.value else 0.0
+    return told | {"p": float(2 * stats.t.sf(t, df))}

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from registry.errors import UserError
-from zoo.contracts import Conditioner, Pipeline
+from zoo.contracts import Conditioner, DataError, Pipeline
 from zoo.precision import HALF
 from zoo.registries import CONDITIONERS, PIPELINES
 from zoo.seeds import named_seed
@@ -33,9 +33,22 @@ def tokens_of_trials(inputs: Inputs, params: dict[str, Any], trials: Selected) -
 
     They are the encoder's, or, in the control ``class_label``, the code of the trial's class: of
     the one that its picture shows, so that the control stays a ceiling where labels are shuffled.
+
+    Raises
+    ------
+    DataError
+        The codes of some test classes would never be trained: what they draw is no ceiling.
     """
     if params["control"] in TRAINED:
-        codes_KLD = class_codes(len(class_names(inputs)), *params["tokens"])
+        names, trained = class_names(inputs), trials.label[trials.split == "train"]
+        if len(new := np.setdiff1d(trials.label[trials.split == "test"], trained)):
+            more = f" and {len(new) - 1} more" if len(new) > 1 else ""
+            raise DataError(
+                f"control {params['control']!r} draws from a code of the class, and the test class "
+                f"{names[new[0]]!r}{more} is never trained; leave the control out, 'class_prompt' "
+                "takes its place"
+            )
+        codes_KLD = class_codes(len(names), *params["tokens"])
         return codes_KLD[torch.from_numpy(trials.label)]
     ids = np.load(inputs["encode"] / "trial_ids.npy", allow_pickle=False)
     assert (ids == trials.trial_id).all(), "encode and select disagree about the trials"

@@ -11,8 +11,8 @@ from zoo.contracts import PipelineInfo
 
 
 def class_prompt(name: str) -> str:
-    """Return "a photo of a <class>"."""
-    return f"a photo of {'an' if name[0] in 'aeiou' else 'a'} {name}"
+    """Return "a photo of a <class>", or "an" before a vowel."""
+    return f"a photo of {'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 @torch.no_grad()

@@ -209,9 +209,9 @@ def _images(
     """
     import torch
 
-    blocks = []
-    for start in range(0, len(image_ids), 256):
-        chosen = image_ids[start : start + 256]
+    whole: np.ndarray | None = None
+    for start in range(0, len(image_ids), 64):
+        chosen = image_ids[start : start + 64]
         images = dataset.images(chosen, context.data_root, context.image_root)
         if exactly:
             images = resized(images, side).numpy()
@@ -219,8 +219,11 @@ def _images(
             large = torch.from_numpy(np.ascontiguousarray(images)).float()
             small = torch.nn.functional.interpolate(large, size=(side, side), mode="area")
             images = small.round().byte().numpy()
-        blocks.append(images)
-    return np.concatenate(blocks)
+        if whole is None:  # filled in place: two copies of all would be gigabytes at 512 pixels
+            whole = np.empty((len(image_ids), *images.shape[1:]), np.uint8)
+        whole[start : start + len(chosen)] = images
+    assert whole is not None, "no picture is asked for"
+    return whole
 
 
 def _check(result: MetricResult, name: str, n_trials: int) -> None:
