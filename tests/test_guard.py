@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from condition_toys import TRAIN as DENOISE
@@ -441,6 +442,46 @@ def test_a_picture_learned_leaks_where_pictures_are_the_unit(ran: Any, store: St
     assert found["sentence"] == (
         "Leaking: 100 % of the test trials share their image, which this data set declares as its "
         "unit of independence, with training: a picture that was learned need not be decoded."
+    )
+
+
+class SeenInValidation(Copying):
+    """Under "single", validation shows the pictures of the test and training shows others."""
+
+    __init__ = Copying.__init__
+
+    def split_of(self, table: pd.DataFrame) -> np.ndarray:
+        if self.split != "single":
+            return super().split_of(table)
+        shown = table.image_id.isin(sorted(set(table.image_id))[::2])
+        by_subject = table.subject_name.map({"1": "val", "3": "test"}).fillna("")
+        return np.where(shown, by_subject, "train").astype("<U5")
+
+
+def test_pictures_of_validation_hide_none_that_weights_started_from(ran: Any, store: Store) -> None:
+    """The encoder started from subject 2, who saw the pictures of the test."""
+    start = "encoder.train.init_from={dataset.params.split: {by: subject, test: [3], val: [1]}}"
+    mark = {"leakage": "x", "needs_root": False, "per_subject": True, "judge": "pocket"}
+    marked = component("dataset", independent="image", **mark)(SeenInValidation)
+    with registered(DATASETS, "seen", marked):
+        everyone = "dataset.params={subjects: [1, 2, 3], split: null}"
+        _, cell = ran("dataset.name=seen", everyone, start)
+        found = leakage(cell, store)
+    assert found["shares"]["image"]["test_with_train"] == 0
+    assert found["shares"]["image"]["test_with_val"] == 1
+    worst = found["findings"][0]
+    assert (worst["verdict"], worst["what"]) == ("leaking", "encoder started from")
+    assert worst["share"] == 1
+
+
+def test_learned_pictures_are_told_where_blocks_are_the_unit(ran: Any, store: Store) -> None:
+    """Another subject's blocks are others, and show the same pictures."""
+    split = "dataset.params.split={by: subject, test: [2]}"
+    found = leakage(ran(split, "dataset.params.subjects=[1, 2]")[1], store)
+    assert (found["unit"], found["share"], found["verdict"]) == ("block", 0, "contested")
+    assert found["sentence"] == (
+        "Contested: 100 % of the test trials show a picture that training showed, too: a picture "
+        "that was learned need not be decoded."
     )
 
 

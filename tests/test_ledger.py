@@ -204,6 +204,9 @@ def test_settings_leave_out_seeds_alone() -> None:
     as_float = with_(CELL, "encoder", params={"rate": 1})
     assert settings(as_float) == settings(with_(CELL, "encoder", params={"rate": 1.0}))
     assert settings(CELL)["encoder"]["objective"]["name"] == "toy_objective"
+    frugal = with_(CELL, "conditioner", train={"checkpointing": True})
+    frugal = with_(frugal, "pipeline", sample={"batch_size": 1})
+    assert settings(frugal) == settings(CELL)
 
 
 @pytest.mark.parametrize(

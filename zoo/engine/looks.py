@@ -2,8 +2,9 @@
 
 One file for each set of test trials, ``looks/<hash>.jsonl``, one line for each settings in the
 order of their first figures. Whoever chooses among figures of one test chooses on test, so the
-number stands beside them. Seeds, metrics, controls and the recipe's name are no settings; data
-set, split, band, window, encoder, conditioner, pipeline and a snapshot's step are.
+number stands beside them. Seeds, metrics, controls, the recipe's name and what only saves memory
+are no settings; data set, split, band, window, encoder, conditioner, pipeline and a snapshot's step
+are.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from zoo.registries import REGISTRIES
 #: Differences that are spelt out; the others are counted.
 SPELT_OUT = 4
 _KINDS = ("dataset", "encoder", "conditioner", "pipeline")
+#: Of training, what is named elsewhere or saves memory without another result.
+_NO_SETTINGS = ("objective", "snapshots", "checkpointing")
 
 Line = dict[str, Any]
 
@@ -93,12 +96,13 @@ def ordinal(number: int) -> str:
 
 
 def _block(kind: str, block: Block) -> dict[str, Any]:
-    train = {k: v for k, v in block.train.items() if k not in ("objective", "snapshots")}
+    train = {k: v for k, v in block.train.items() if k not in _NO_SETTINGS}
     if train.get("init_from"):
         train["init_from"] = {k: v for k, v in train["init_from"].items() if k != "seed"}
     found = {"name": block.name, "params": typed(REGISTRIES[kind].spec(block.name), block.params)}
     found |= {"train": untyped(train)} if train else {}
-    found |= {"sample": untyped(block.sample)} if block.sample else {}
+    sample = {k: v for k, v in block.sample.items() if k != "batch_size"}  # saves memory, too
+    found |= {"sample": untyped(sample)} if sample else {}
     if "objective" in block.train:
         objective = block.train["objective"]
         spec = REGISTRIES["objective"].spec(objective["name"])
