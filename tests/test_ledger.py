@@ -154,6 +154,35 @@ def test_a_line_cut_off_is_no_look(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("damage", ['{"settings": "12', "[]", "\x00\x00", "{}"])
+def test_a_damaged_line_is_a_look_of_unknown_settings(tmp_path: Path, damage: str) -> None:
+    kept = Store(tmp_path)
+    looked(kept)
+    (file,) = files(kept)
+    whole = file.read_text()
+    file.write_text(f"{damage}\n")
+    look = looked(kept)[CELL_ROW]
+    assert (look["number"], look["total"], look["differs_from"]) == (2, 2, None)
+    file.write_text(f"{whole}{damage}\n")
+    third = looked(kept, with_(CELL, "encoder", params={"rate": 0.25}))[CELL_ROW]
+    assert (third["number"], third["total"], third["differs_from"]) == (3, 3, 1)
+
+
+@pytest.mark.usefixtures("toys")
+def test_looks_that_cannot_be_read_cost_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Store(tmp_path)
+    looked(kept)
+
+    def refuse(_file: Path) -> None:
+        raise PermissionError(13, "another user's")
+
+    monkeypatch.setattr(looks, "_read", refuse)
+    assert not looked(kept)[CELL_ROW]["recorded"]
+
+
+@pytest.mark.usefixtures("toys")
 def test_a_store_that_cannot_be_written_costs_no_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

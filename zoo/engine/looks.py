@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -31,6 +32,8 @@ _KINDS = ("dataset", "encoder", "conditioner", "pipeline")
 _NO_SETTINGS = ("objective", "snapshots", "checkpointing")
 
 Line = dict[str, Any]
+#: A line that a disk or a hand has damaged: a look all the same, under settings nobody knows.
+_DAMAGED: Line = {"settings": None, "blocks": None}
 
 
 class Row(NamedTuple):
@@ -126,7 +129,9 @@ def _recorded(store: Store, test: str, lines: Iterable[Line]) -> tuple[list[Line
                 _append(file, _new(looks, lines))
         return _read(file), True
     except (OSError, UserError):  # another user's store, or a full disk: the figures stand
-        looks = _read(file)
+        looks = []
+        with suppress(OSError):
+            looks = _read(file)
         return [*looks, *_new(looks, lines)], False
 
 
@@ -143,10 +148,11 @@ def _new(looks: list[Line], lines: list[Line]) -> list[Line]:
 
 def _nearest(looks: list[Line], blocks: dict[str, Any]) -> tuple[int | None, list[str]]:
     """Return the number of the look most like `blocks`, the latest of several, and what differs."""
-    if not looks:
+    known = [i for i, look in enumerate(looks) if look["blocks"] is not None]
+    if not known:
         return None, []
-    lists = [_differences(look["blocks"], blocks) for look in looks]
-    at = min(range(len(looks)), key=lambda i: (len(lists[i]), -i))
+    lists = {i: _differences(looks[i]["blocks"], blocks) for i in known}
+    at = min(known, key=lambda i: (len(lists[i]), -i))
     return at + 1, lists[at]
 
 
@@ -209,7 +215,15 @@ def _read(file: Path) -> list[Line]:
     if not file.is_file():
         return []
     whole = file.read_bytes().rpartition(b"\n")[0]
-    return [json.loads(line) for line in whole.splitlines()]
+    return [_line(text) for text in whole.splitlines()]
+
+
+def _line(text: bytes) -> Line:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return _DAMAGED
+    return found if isinstance(found, dict) and found.keys() >= _DAMAGED.keys() else _DAMAGED
 
 
 def _append(file: Path, lines: list[Line]) -> None:
