@@ -185,12 +185,37 @@ def test_leaks_looks_and_choices_are_said(run_folder):
     trusted["probe"] = "no leak found"
     (run_folder / "results.json").write_text(json.dumps(results))
     text = page(run_folder).text
+    for sentence in ("CHOSEN ON TEST", "4th look at these", "It cannot be told."):
+        assert text.index(sentence) < text.index("At a glance"), "before any figure"
     assert "Leaking: the block is shared." in text
     assert "Leak probe: no leak found" in text
     assert "4th look at these test trials." in text
     assert "Epoch 3 of 9 was chosen on val." in text
     assert "CHOSEN ON TEST: encoder.train.lr." in text
     assert "test ours encoder.train.lr" in text
+
+
+def test_a_grid_tells_first_what_is_wrong_with_any_cell(tmp_path):
+    def cell(name, look, kind, **more):
+        ledger = {"checkpoints": [], "settings": [], "stamp": more.pop("stamp", None)}
+        ledger["look"] = {"number": look, "sentence": f"look {look}."}
+        found = entry(None, id=name, coords={"lr": look})
+        return found | {"ledger": ledger, "probe": more.pop("probe", None)}, {
+            name: {"scores": {}, "over": {}, "verdict": {"kind": kind, "sentence": f"{kind}."}}
+        }
+
+    made = [
+        cell("a", 2, "not told"),
+        cell("b", 3, "class only", stamp="CHOSEN ON TEST: b."),
+        cell("c", 1, "not told", probe="leaks: the class is decoded"),
+    ]
+    write(tmp_path, [one for one, _ in made], contribution=made[0][1] | made[1][1] | made[2][1])
+    text = page(tmp_path).text
+    head = text[: text.index("Over 3 cells")]
+    assert head.index("CHOSEN ON TEST: b.") < head.index("Leak probe: leaks: the class is decoded")
+    assert "look 3." in head
+    assert "look 2." not in head
+    assert "What the EEG contributes: not told (2 of 3 cells), class only (1 of 3 cells)." in head
 
 
 def test_figures_of_sets_stand_beside_what_belongs_to_them(run_folder):

@@ -12,7 +12,7 @@ import pytest
 from engine_toys import CELL
 
 from zoo.drawings import draw, sample_factors
-from zoo.engine.contribution import contribution
+from zoo.engine.contribution import contribution, verdict
 from zoo.engine.graph import CellPlan, Variant
 from zoo.registries import DATASETS
 from zoo.stages import evaluate
@@ -141,3 +141,11 @@ def test_pictures_paired_by_category_cannot_tell(folders, tmp_path):
     found = judged(folders, tmp_path, {None: noisy(SEEN, 1), "predicted_label": noisy(OF_CLASS, 2)})
     assert found["verdict"]["kind"] == "not told"
     assert "paired" in found["verdict"]["sentence"]
+
+
+def test_a_caption_without_a_score_against_what_was_seen_settles_nothing():
+    """Its picture scores failed; the one that is left repeats the decoder's word."""
+    gain = {"value": 0.01, "p": 0.5, "p_holm": 0.5, "smallest_p": 0.001, "ci95": [-0.1, 0.1]}
+    scores = {"pixcorr": {"eeg": gain, "within_class": gain}}
+    found = verdict(scores, {"predicted_label": {"decoded_class_agreement": gain}})
+    assert found["kind"] == "not told"

@@ -156,7 +156,7 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
         f"No picture score is better with the trial's own EEG than with another trial's of the "
         f"same class (of {len(within)} the nearest is {nearest}, {_signed(within[nearest])})"
     )
-    if CAPTION not in over:
+    if not over.get(CAPTION, {}).keys() & scores.keys():
         return {
             "kind": "not told",
             "sentence": (

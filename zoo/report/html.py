@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def render(folder: Path) -> str:
     return template.render(
         results=results,
         notes=shared,
+        first=_first(finals, results),
         cells=[_cell(folder, group, results, shared, len(groups)) for group in groups],
         summary=tables.over_cells(entries),
         glance=plots.at_a_glance(finals),
@@ -86,6 +88,31 @@ def _cell(
             for stage, seconds in entry.get("timings", {}).items()
         ],
     }
+
+
+def _first(finals: list[tables.Entry], results: dict[str, Any]) -> list[str]:
+    """Return what speaks for or against the figures, each sentence once, the gravest first.
+
+    Leaks that the splits themselves show are among the notes. Of many looks the latest is told, of
+    many verdicts how many cells came to each.
+    """
+    told = {e["id"]: _trust(e, results) for e in finals if e["control"] is None}
+    ledgers = [one["ledger"] for one in told.values() if one["ledger"]]
+    found = [ledger["stamp"] for ledger in ledgers]
+    found += [
+        f"Leak probe: {p}" for one in told.values() if (p := one["probe"] or "")[:5] == "leaks"
+    ]
+    looks = [ledger["look"] for ledger in ledgers if ledger["look"]]
+    if looks:
+        found.append(max(looks, key=lambda look: look["number"])["sentence"])
+    verdicts = [one["verdict"] for one in told.values() if one["verdict"]]
+    kinds = Counter(verdict["kind"] for verdict in verdicts)
+    if len(told) == 1:
+        found += [verdict["sentence"] for verdict in verdicts]
+    elif kinds:
+        told_of = ", ".join(f"{kind} ({n} of {len(told)} cells)" for kind, n in kinds.items())
+        found.append(f"What the EEG contributes: {told_of}.")
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def _trust(entry: tables.Entry, results: dict[str, Any]) -> dict[str, Any]:
