@@ -68,8 +68,8 @@ def test_a_gain_over_the_prompt_alone_is_the_class():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (CLASSES, "no metric of this recipe compares pictures"),
-        ({}, "no metric of this recipe compares pictures"),
+        (CLASSES, "no score that compares pictures was computed"),
+        ({}, "no score that compares pictures was computed"),
         (scores(pixcorr={"reason": "pictures are paired by category"}), "paired by category"),
     ],
 )

@@ -19,6 +19,7 @@ from zoo.engine import looks
 from zoo.engine import plan as planning
 from zoo.engine.execute import execute
 from zoo.engine.graph import Plan
+from zoo.engine.leakage import leakage
 from zoo.engine.ledger import ledger_entry
 from zoo.engine.looks import Row, ordinal, record_looks, settings
 from zoo.engine.roots import Roots
@@ -380,4 +381,22 @@ def test_a_checkpoint_chosen_on_test_is_stamped(
     assert found["stamp"].startswith(
         "CHOSEN ON TEST: checkpoint of the encoder that it started from (100 % of these test "
         "trials). Figures on this test"
+    )
+
+
+def test_an_encoder_behind_the_conditioner_it_started_from_is_stamped(
+    ran: Callable[..., Any],  # noqa: F811
+    store: Store,  # noqa: F811
+) -> None:
+    split = "dataset.params.split: {by: run, test: ['2'], val: ['3']}"
+    plan, cell = ran(f"conditioner.train.init_from={{{split}}}")
+    found = ledger_entry(recipe(), cell, plan, store)
+    who = "encoder behind the conditioner that it started from"
+    assert [one["stage"] for one in found["checkpoints"]] == [
+        "encoder", "conditioner", "conditioner that it started from", who,
+    ]  # fmt: skip
+    assert found["checkpoints"][-1]["sentence"].endswith("; val held 100 % of these test trials.")
+    assert found["chosen_on_test"] == [f"checkpoint of the {who} (100 % of these test trials)"]
+    assert leakage(cell, store)["sentence"] == (
+        "Leaking: a checkpoint behind the conditioner was chosen on 100 % of these test trials."
     )

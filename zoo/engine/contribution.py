@@ -133,7 +133,7 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
     }
     if not within:
         reasons = [e["within_class"]["reason"] for e in scores.values() if "within_class" in e]
-        why = reasons[0] if reasons else "no metric of this recipe compares pictures"
+        why = reasons[0] if reasons else "no score that compares pictures was computed"
         return {
             "kind": "not told",
             "sentence": f"Whether anything beyond the class arrives cannot be told: {why}.",

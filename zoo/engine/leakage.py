@@ -183,7 +183,9 @@ def _brought_finding(who: str, how: str, share: float, unit: str | None) -> Find
         said = f"Leaking: the {who} started from weights trained on {some} of these test trials."
         return Finding("leaking", what, share, said)
     if how == "chosen on":
-        said = f"Leaking: the {who}'s checkpoint was chosen on {some} of these test trials."
+        # A conditioner's last step is taken: what was chosen is an encoder that it learned from.
+        whose = "the encoder's checkpoint" if who == "encoder" else f"a checkpoint behind the {who}"
+        said = f"Leaking: {whose} was chosen on {some} of these test trials."
         return Finding("leaking", what, share, said)
     assert unit is not None
     done = "trained" if how == "started from" else "chosen"

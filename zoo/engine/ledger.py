@@ -42,6 +42,7 @@ def ledger_entry(
         (list of str); ``stamp`` (a loud sentence, or None); ``look`` (as given).
     """
     checkpoints = [*_encoders(cell, plan, store), *_conditioners(cell, plan, store)]
+    checkpoints += _encoders_behind(cell, plan, store)
     on_test = [path for path, note in notes(recipe.sources).items() if note.chosen_on == "test"]
     on_test += [
         f"checkpoint of the {one['stage']} ({percent(one['on_test'])} of these test trials)"
@@ -108,6 +109,19 @@ def _conditioners(cell: CellPlan, plan: Plan, store: Store) -> Iterator[dict[str
         if store.valid(key) and file.is_file():
             who = "conditioner" if not depth else "conditioner that it started from"
             yield _conditioner(who, json.loads(file.read_text("utf-8")))
+
+
+def _encoders_behind(cell: CellPlan, plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
+    """Yield other encoders' checkpoints, whose tokens trained what the conditioner started from."""
+    trained = cell.variants[0].condition
+    assert trained is not None
+    known = set(_chain(cell.encode, plan))
+    for source in [*_chain(trained, plan)][1:]:
+        for key in _chain(plan.nodes[source].inputs["encode"], plan):
+            if key not in known and store.valid(key):
+                who = "encoder behind the conditioner that it started from"
+                yield _encoder(who, store.path(key), _share_on_test(key, cell, plan, store))
+            known.add(key)
 
 
 def _conditioner(who: str, about: dict[str, Any]) -> dict[str, Any]:
