@@ -321,6 +321,16 @@ def test_what_the_grid_varies_is_not_chosen(desk: Desk, tmp_path: Path) -> None:
     told = said(entry(chosen, tmp_path))
     assert told["encoder.train.epochs"] == ("varied by the grid", "none")
     assert told["encoder.train.lr"] == ("ours", "test")
+    swept = entry(desk.load(NOTED + "grid: {encoder.train.lr: [1e-2, 1e-3]}\n"), tmp_path)
+    assert said(swept)["encoder.train.lr"] == ("varied by the grid", "none")
+    assert swept["stamp"] is None, "all of its values are shown"
+
+
+def test_an_axis_of_components_varies_what_they_do_not_share(desk: Desk, tmp_path: Path) -> None:
+    found = entry(desk.load(NOTED + "grid: {encoder: [eegnet, nice]}\n"), tmp_path)
+    assert said(found)["encoder.name"] == ("varied by the grid", "none")
+    assert said(found)["encoder.train.lr"] == ("ours", "test"), "the same for both"
+    assert found["chosen_on_test"] == ["encoder.train.lr"]
 
 
 @pytest.mark.parametrize(
