@@ -407,6 +407,7 @@ class Copying(Pocket):
         row = {name: i for i, name in enumerate(trials.table.trial_id)}
         trials.eeg[row["s1_r1_0001"]] = trials.eeg[row["s1_r3_0002"]]
         trials.eeg[row["s1_r1_0006"]] = trials.eeg[row["s1_r3_0004"]]
+        trials.eeg[row["s1_r2_0003"]] = trials.eeg[row["s1_r3_0005"]]
         return trials
 
 
@@ -429,7 +430,10 @@ def test_a_data_set_that_copies_its_test_is_named(ran: Any, store: Store) -> Non
         "Leaking: the EEG of 25 % of the test trials is, bit by bit, also that of a trial of "
         "training (the first is s1_r3_0002)."
     )
-    assert [finding["what"] for finding in found["findings"]] == ["eeg"]
+    assert [finding["what"] for finding in found["findings"]] == ["eeg", "eeg"]
+    assert found["findings"][1]["sentence"].endswith(
+        "trial of validation (the first is s1_r3_0005)."
+    )
 
 
 def test_a_picture_learned_leaks_where_pictures_are_the_unit(ran: Any, store: Store) -> None:

@@ -85,7 +85,7 @@ def _of_eeg(about: dict[str, Any]) -> Iterator[Finding]:
     for pair, part in _PARTS.items():
         share = about["shares"]["eeg"].get(pair, 0.0)
         if share:
-            first = about["same_eeg"][0]
+            first = about["same_eeg"][pair][0]
             yield Finding(
                 "leaking",
                 "eeg",
