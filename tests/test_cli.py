@@ -242,6 +242,7 @@ RESULTS = {
     "data": "simulated",
     "weights": "pocket",
     "scale": "pocket",
+    "contribution": {},
     "cells": [
         {
             "id": "one",
@@ -267,7 +268,7 @@ RESULTS = {
             "metrics": {"kappa": {"value": -0.5}},
         },
     ],
-}
+}  # fmt: skip
 
 
 def test_results_text() -> None:
@@ -283,6 +284,22 @@ def test_results_text() -> None:
             "seed: 1, 0, data: simulated, weights: pocket, scale: pocket",
         ]
     ]
+
+
+def test_what_to_know_of_the_figures_names_the_cell() -> None:
+    def cell(name: str, look: int, probe: str | None = None) -> dict[str, object]:
+        about = {"id": name, "coords": {"lr": look}, "seed": 0, "control": None, "metrics": {}}
+        ledger = {"look": {"sentence": f"look {look}."}, "stamp": None}
+        return about | {"leakage": {"sentence": "Clean."}, "ledger": ledger, "probe": probe}
+
+    cells = [cell("a", 1), cell("b", 2, "leaks: the class is decoded")]
+    found = results_text({**RESULTS, "cells": cells}).splitlines()
+    assert found[2:6] == [
+        "Clean. (2 cells)", "look 1. (lr=1)", "look 2. (lr=2)",
+        "Leak probe: leaks: the class is decoded (lr=2)",
+    ]  # fmt: skip
+    alone = results_text({**RESULTS, "cells": cells[1:]}).splitlines()
+    assert alone[2:5] == ["Clean.", "look 2.", "Leak probe: leaks: the class is decoded"]
 
 
 @pytest.mark.parametrize(("messages", "code"), [([], 0), (["NaN"], 1)])

@@ -82,8 +82,8 @@ def test_a_gain_whose_interval_holds_zero_is_none():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (CLASSES, "no metric of this recipe compares pictures"),
-        ({}, "no metric of this recipe compares pictures"),
+        (CLASSES, "no score that compares pictures was computed"),
+        ({}, "no score that compares pictures was computed"),
         (scores(pixcorr={"reason": "pictures are paired by category"}), "paired by category"),
     ],
 )

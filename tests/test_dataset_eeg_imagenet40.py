@@ -398,7 +398,7 @@ def test_the_paper_s_recipe_runs_on_these_files(released: Path, tmp_path: Path) 
     assert cell["metrics"]["accuracy"]["n"] == 4
     assert cell["metrics"]["image_class_accuracy"]["reason"].endswith("names no judge")
     assert cell["notes"][0].startswith("Contested recordings (Li et al. 2021;")
-    assert any("image 0%, block 100%" in note for note in cell["notes"])
+    assert any("image 0 %, block 100 %" in note for note in cell["notes"])
     assert "Contested recordings" in (done.folder / "report.html").read_text()
 
 

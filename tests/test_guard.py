@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from condition_toys import TRAIN as DENOISE
@@ -422,6 +423,7 @@ class Copying(Pocket):
         row = {name: i for i, name in enumerate(trials.table.trial_id)}
         trials.eeg[row["s1_r1_0001"]] = trials.eeg[row["s1_r3_0002"]]
         trials.eeg[row["s1_r1_0006"]] = trials.eeg[row["s1_r3_0004"]]
+        trials.eeg[row["s1_r2_0003"]] = trials.eeg[row["s1_r3_0005"]]
         return trials
 
 
@@ -449,7 +451,10 @@ def test_a_data_set_that_copies_its_test_is_named(ran: Any, store: Store) -> Non
         "Leaking: the EEG of 25 % of the test trials is, bit by bit, also that of a trial of "
         "training (the first is s1_r3_0002)."
     )
-    assert [finding["what"] for finding in found["findings"]] == ["eeg"]
+    assert [finding["what"] for finding in found["findings"]] == ["eeg", "eeg"]
+    assert found["findings"][1]["sentence"].endswith(
+        "trial of validation (the first is s1_r3_0005)."
+    )
 
 
 def test_a_picture_learned_leaks_where_pictures_are_the_unit(ran: Any, store: Store) -> None:
@@ -471,6 +476,46 @@ def test_the_battery_wants_to_be_told() -> None:
     for wrong in ({}, {"independent": "trial"}):
         with pytest.raises(AssertionError, match="say what train and test must not share"):
             battery.mark_is_whole(mark(copying(**wrong)))
+
+
+class SeenInValidation(Copying):
+    """Under "single", validation shows the pictures of the test and training shows others."""
+
+    __init__ = Copying.__init__
+
+    def split_of(self, table: pd.DataFrame) -> np.ndarray:
+        if self.split != "single":
+            return super().split_of(table)
+        shown = table.image_id.isin(sorted(set(table.image_id))[::2])
+        by_subject = table.subject_name.map({"1": "val", "3": "test"}).fillna("")
+        return np.where(shown, by_subject, "train").astype("<U5")
+
+
+def test_pictures_of_validation_hide_none_that_weights_started_from(ran: Any, store: Store) -> None:
+    """The encoder started from subject 2, who saw the pictures of the test."""
+    start = "encoder.train.init_from={dataset.params.split: {by: subject, test: [3], val: [1]}}"
+    mark = {"leakage": "x", "needs_root": False, "per_subject": True, "judge": "pocket"}
+    marked = component("dataset", independent="image", **mark)(SeenInValidation)
+    with registered(DATASETS, "seen", marked):
+        everyone = "dataset.params={subjects: [1, 2, 3], split: null}"
+        _, cell = ran("dataset.name=seen", everyone, start)
+        found = leakage(cell, store)
+    assert found["shares"]["image"]["test_with_train"] == 0
+    assert found["shares"]["image"]["test_with_val"] == 1
+    worst = found["findings"][0]
+    assert (worst["verdict"], worst["what"]) == ("leaking", "encoder started from")
+    assert worst["share"] == 1
+
+
+def test_learned_pictures_are_told_where_blocks_are_the_unit(ran: Any, store: Store) -> None:
+    """Another subject's blocks are others, and show the same pictures."""
+    split = "dataset.params.split={by: subject, test: [2]}"
+    found = leakage(ran(split, "dataset.params.subjects=[1, 2]")[1], store)
+    assert (found["unit"], found["share"], found["verdict"]) == ("block", 0, "contested")
+    assert found["sentence"] == (
+        "Contested: 100 % of the test trials show a picture that training showed, too: a picture "
+        "that was learned need not be decoded."
+    )
 
 
 def test_a_data_set_that_does_not_say_is_contested(ran: Any, store: Store) -> None:

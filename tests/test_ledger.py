@@ -19,6 +19,7 @@ from zoo.engine import looks
 from zoo.engine import plan as planning
 from zoo.engine.execute import execute
 from zoo.engine.graph import Plan
+from zoo.engine.leakage import leakage
 from zoo.engine.ledger import ledger_entry
 from zoo.engine.looks import Row, ordinal, record_looks, settings
 from zoo.engine.roots import Roots
@@ -154,6 +155,35 @@ def test_a_line_cut_off_is_no_look(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("damage", ['{"settings": "12', "[]", "\x00\x00", "{}"])
+def test_a_damaged_line_is_a_look_of_unknown_settings(tmp_path: Path, damage: str) -> None:
+    kept = Store(tmp_path)
+    looked(kept)
+    (file,) = files(kept)
+    whole = file.read_text()
+    file.write_text(f"{damage}\n")
+    look = looked(kept)[CELL_ROW]
+    assert (look["number"], look["total"], look["differs_from"]) == (2, 2, None)
+    file.write_text(f"{whole}{damage}\n")
+    third = looked(kept, with_(CELL, "encoder", params={"rate": 0.25}))[CELL_ROW]
+    assert (third["number"], third["total"], third["differs_from"]) == (3, 3, 1)
+
+
+@pytest.mark.usefixtures("toys")
+def test_looks_that_cannot_be_read_cost_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Store(tmp_path)
+    looked(kept)
+
+    def refuse(_file: Path) -> None:
+        raise PermissionError(13, "another user's")
+
+    monkeypatch.setattr(looks, "_read", refuse)
+    assert not looked(kept)[CELL_ROW]["recorded"]
+
+
+@pytest.mark.usefixtures("toys")
 def test_a_store_that_cannot_be_written_costs_no_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +234,9 @@ def test_settings_leave_out_seeds_alone() -> None:
     as_float = with_(CELL, "encoder", params={"rate": 1})
     assert settings(as_float) == settings(with_(CELL, "encoder", params={"rate": 1.0}))
     assert settings(CELL)["encoder"]["objective"]["name"] == "toy_objective"
+    frugal = with_(CELL, "conditioner", train={"checkpointing": True})
+    frugal = with_(frugal, "pipeline", sample={"batch_size": 1})
+    assert settings(frugal) == settings(CELL)
 
 
 @pytest.mark.parametrize(
@@ -301,6 +334,16 @@ def test_what_the_grid_varies_is_not_chosen(desk: Desk, tmp_path: Path) -> None:
     assert told["encoder.train.lr"] == ("ours", "test")
     every_rate = desk.load(NOTED + "grid: {encoder.train.lr: [1e-3, 1e-2]}\n")
     assert entry(every_rate, tmp_path)["stamp"] is None, "both are shown, none is chosen"
+    swept = entry(desk.load(NOTED + "grid: {encoder.train.lr: [1e-2, 1e-3]}\n"), tmp_path)
+    assert said(swept)["encoder.train.lr"] == ("varied by the grid", "none")
+    assert swept["stamp"] is None, "all of its values are shown"
+
+
+def test_an_axis_of_components_varies_what_they_do_not_share(desk: Desk, tmp_path: Path) -> None:
+    found = entry(desk.load(NOTED + "grid: {encoder: [eegnet, nice]}\n"), tmp_path)
+    assert said(found)["encoder.name"] == ("varied by the grid", "none")
+    assert said(found)["encoder.train.lr"] == ("ours", "test"), "the same for both"
+    assert found["chosen_on_test"] == ["encoder.train.lr"]
 
 
 @pytest.mark.parametrize(
@@ -362,4 +405,22 @@ def test_a_checkpoint_chosen_on_test_is_stamped(
     assert found["stamp"].startswith(
         "CHOSEN ON TEST: checkpoint of the encoder that it started from (100 % of these test "
         "trials). Figures on this test"
+    )
+
+
+def test_an_encoder_behind_the_conditioner_it_started_from_is_stamped(
+    ran: Callable[..., Any],  # noqa: F811
+    store: Store,  # noqa: F811
+) -> None:
+    split = "dataset.params.split: {by: run, test: ['2'], val: ['3']}"
+    plan, cell = ran(f"conditioner.train.init_from={{{split}}}")
+    found = ledger_entry(recipe(), cell, plan, store)
+    who = "encoder behind the conditioner that it started from"
+    assert [one["stage"] for one in found["checkpoints"]] == [
+        "encoder", "conditioner", "conditioner that it started from", who,
+    ]  # fmt: skip
+    assert found["checkpoints"][-1]["sentence"].endswith("; val held 100 % of these test trials.")
+    assert found["chosen_on_test"] == [f"checkpoint of the {who} (100 % of these test trials)"]
+    assert leakage(cell, store)["sentence"] == (
+        "Leaking: a checkpoint behind the conditioner was chosen on 100 % of these test trials."
     )

@@ -79,7 +79,7 @@ def test_overlap_is_told_truthfully(prepared, tmp_path):
     assert overlap == {"image": 1.0, "block": 0.0, "run": 0.0, "session": 0.0, "subject": 0.0}
     told = json.loads((tmp_path / "splits.json").read_text())
     assert told["independent"] == "block"
-    assert told["same_eeg"] == []
+    assert told["same_eeg"] == {"test_with_train": [], "test_with_val": []}
     assert told["shares"]["image"] == {"test_with_train": 1.0}, "there is no validation"
     assert told["shares"]["eeg"] == {"test_with_train": 0.0}
     block = {"by": "block", "test": [0]}

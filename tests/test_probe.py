@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import cli
 import zoo.probe
+from registry import UserError
 from zoo.contracts import DataError
 from zoo.datasets.pocket import Pocket
 from zoo.engine.plan import plan as make_plan
@@ -19,6 +20,7 @@ from zoo.engine.probing import plan_data, sentence_of, stored_probe
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
 from zoo.probe import Probe, probe
+from zoo.probe.report import probe_text
 from zoo.recipe import load_recipe
 from zoo.seeds import numpy_rng
 from zoo.stages._probe_decoder import course, decode, moments, predict, read_pooled
@@ -126,6 +128,20 @@ def test_a_split_that_holds_blocks_out_does_not_leak(store: Store) -> None:
     assert verdicts(found)["permuted_blocks"] == "held out"
     assert verdicts(found)["before"] == "quiet"
     assert not found.leaks
+    assert "blocks are told apart within their class" in found.sentence
+    assert found.sentence.endswith("but this split takes whole blocks apart")
+
+
+def test_a_test_of_one_class_is_no_test(store: Store) -> None:
+    """Its labels have one order only: p is 1 whatever the decoder says."""
+    found = probed(store, *SMALL, "band=[1,70]", "drift=1", "blocks_per_class=2", ONE_BLOCK)
+    before = parts(found)["before"]
+    assert (before["verdict"], before["smallest_p"]) == ("cannot be told", 1.0)
+    assert "too few of them of another class" in before["means"]
+    assert "before the picture:" not in found.sentence
+
+
+ONE_BLOCK = "split={by: block, test: ['2'], val: []}"
 
 
 # ---- false alarms
@@ -227,6 +243,30 @@ def test_what_cannot_be_told_is_not_told() -> None:
     assert class_before(unseen, "", 0).why_not == "no class of the test occurs in training"
 
 
+def test_the_smallest_p_is_one_over_the_orders_of_the_labels() -> None:
+    material = trials(numpy_rng(0, "few"), np.repeat(np.arange(2), 24))
+    material.table["split"] = np.where(material.table.row.isin([0, 1, 47]), "test", "train")
+    part = class_before(material, "", 0)
+    assert part.facts["smallest_p"] == pytest.approx(1 / 3)
+    assert verdict_of(part, 1.0) == "cannot be told"
+
+
+def test_a_block_of_one_trial_cannot_be_divided() -> None:
+    material = trials(numpy_rng(0, "single"), np.repeat(np.arange(4), 24))
+    material.table["block"], material.table["run"] = np.arange(96), np.arange(96) % 2
+    assert permuted_blocks(material, 0).why_not == "every block holds a single trial"
+    material.table.loc[[0, 2], "block"] = 0
+    found = permuted_blocks(material, 0)
+    assert found.why_not == "no class has two blocks of several trials"
+
+
+def test_eeg_that_is_no_number_is_named() -> None:
+    material = trials(numpy_rng(0, "nan"), np.repeat(np.arange(4), 24))
+    material.eeg_PCT[[3, 7], 1, 4] = np.nan
+    with pytest.raises(UserError, match=r"^trial 3 and 1 others hold\(s\) NaN or infinite EEG"):
+        class_before(material, "", 0)
+
+
 def test_labels_of_blocks_say_neither_class_nor_run() -> None:
     blocks = pd.DataFrame({"subject": 0, "run": np.repeat([1, 2, 3], 5)})
     blocks["label"] = np.concatenate([numpy_rng(r, "order").permutation(5) for r in range(3)])
@@ -312,6 +352,14 @@ def test_each_data_set_once_and_found_again(store: Store) -> None:
         stored = stored_probe(store, cell.prepare, cell.select)
         assert stored is not None
         assert stored["parts"][0]["n"] > 0
+
+
+def test_the_last_line_is_about_all_data_sets(store: Store) -> None:
+    axes = ("grid.dataset.params.drift=[1, 0]",)
+    found = probe(recipe(*SMALL, "band=[1,70]", grid=axes), store=store, say=lambda _: None)
+    assert [one.leaks for one in found.findings] == [True, False]
+    last = probe_text(found).splitlines()[-1]
+    assert last == f"1 of 2 data sets leak; {found.findings[0].sentence}"
 
 
 def test_only_the_window_of_the_data_is_changed(store: Store) -> None:

@@ -172,16 +172,6 @@ def test_what_the_eeg_contributes_stands_by_score(run_folder):
     assert "pixcorr +0.500 [+0.400, +0.550] n = 30 trials not measurable: one image a class" in text
 
 
-def test_what_matters_most_stands_before_the_figures(run_folder):
-    results = json.loads((run_folder / "results.json").read_text())
-    results["cells"][0]["leakage"] = {"verdict": "leaking", "sentence": "Leaking: shared EEG."}
-    (run_folder / "results.json").write_text(json.dumps(results))
-    text = page(run_folder).text
-    first = text[text.index("In short") : text.index("At a glance")]
-    assert "It cannot be told." in first
-    assert "Leaking: shared EEG." in first
-
-
 def test_leaks_looks_and_choices_are_said(run_folder):
     results = json.loads((run_folder / "results.json").read_text())
     trusted = results["cells"][0]
@@ -195,12 +185,37 @@ def test_leaks_looks_and_choices_are_said(run_folder):
     trusted["probe"] = "no leak found"
     (run_folder / "results.json").write_text(json.dumps(results))
     text = page(run_folder).text
+    for sentence in ("CHOSEN ON TEST", "4th look at these", "It cannot be told."):
+        assert text.index(sentence) < text.index("At a glance"), "before any figure"
     assert "Leaking: the block is shared." in text
     assert "Leak probe: no leak found" in text
     assert "4th look at these test trials." in text
     assert "Epoch 3 of 9 was chosen on val." in text
     assert "CHOSEN ON TEST: encoder.train.lr." in text
     assert "test ours encoder.train.lr" in text
+
+
+def test_a_grid_tells_first_what_is_wrong_with_any_cell(tmp_path):
+    def cell(name, look, kind, **more):
+        ledger = {"checkpoints": [], "settings": [], "stamp": more.pop("stamp", None)}
+        ledger["look"] = {"number": look, "sentence": f"look {look}."}
+        found = entry(None, id=name, coords={"lr": look})
+        return found | {"ledger": ledger, "probe": more.pop("probe", None)}, {
+            name: {"scores": {}, "over": {}, "verdict": {"kind": kind, "sentence": f"{kind}."}}
+        }
+
+    made = [
+        cell("a", 2, "not told"),
+        cell("b", 3, "class only", stamp="CHOSEN ON TEST: b."),
+        cell("c", 1, "not told", probe="leaks: the class is decoded"),
+    ]
+    write(tmp_path, [one for one, _ in made], contribution=made[0][1] | made[1][1] | made[2][1])
+    text = page(tmp_path).text
+    head = text[: text.index("Over 3 cells")]
+    assert head.index("CHOSEN ON TEST: b.") < head.index("Leak probe: leaks: the class is decoded")
+    assert "look 3." in head
+    assert "look 2." not in head
+    assert "What the EEG contributes: not told (2 of 3 cells), class only (1 of 3 cells)." in head
 
 
 def test_figures_of_sets_stand_beside_what_belongs_to_them(run_folder):

@@ -12,7 +12,7 @@ import pytest
 from engine_toys import CELL
 
 from zoo.drawings import draw, sample_factors
-from zoo.engine.contribution import contribution
+from zoo.engine.contribution import contribution, verdict
 from zoo.engine.graph import CellPlan, Variant
 from zoo.recipe.cells import Block
 from zoo.registries import DATASETS
@@ -169,3 +169,11 @@ def test_what_the_encoder_finds_does_not_lift_what_is_drawn(tmp_path):
     found = contribution(cell_of(("retrieval", "pixcorr"), variants), Folders(tmp_path))
     assert set(found["scores"]) == {"retrieval", "pixcorr"}
     assert found["verdict"]["kind"] == "a classifier with a caption", found["verdict"]
+
+
+def test_a_caption_without_a_score_against_what_was_seen_settles_nothing():
+    """Its picture scores failed; the one that is left repeats the decoder's word."""
+    gain = {"value": 0.01, "p": 0.5, "p_holm": 0.5, "smallest_p": 0.001, "ci95": [-0.1, 0.1]}
+    scores = {"pixcorr": {"eeg": gain, "within_class": gain}}
+    found = verdict(scores, {"predicted_label": {"decoded_class_agreement": gain}})
+    assert found["kind"] == "not told"

@@ -229,16 +229,24 @@ def results_text(results: dict[str, Any]) -> str:
 def _trust(results: dict[str, Any]) -> list[str]:
     """Return what a reader must know of each cell, once: leaks, looks at the test, the verdict."""
     found: dict[str, list[str]] = {}
+    names = {
+        cell["id"]: ", ".join(f"{k}={_value(v)}" for k, v in cell["coords"].items())
+        for cell in results["cells"]
+        if cell["control"] is None and "step" not in cell["coords"]
+    }
     for cell in results["cells"]:
         if cell.get("control") is None and "step" not in cell["coords"]:
             verdict = results.get("contribution", {}).get(cell["id"], {}).get("verdict")
             ledger = cell.get("ledger") or {}
             parts = [cell.get("leakage"), ledger.get("look"), verdict]
             said = [part["sentence"] for part in parts if part]
+            said += [f"Leak probe: {cell['probe']}"] if cell.get("probe") else []
             for sentence in [*said, *filter(None, [ledger.get("stamp")])]:
                 found.setdefault(sentence, []).append(cell["id"])
-    many = len({cell["id"] for cell in results["cells"]}) > 1
-    lines = [f"{text}{f' ({len(ids)} cells)' if many else ''}" for text, ids in found.items()]
+    lines = []
+    for text, ids in found.items():
+        where = names[ids[0]] if len(ids) == 1 else f"{len(ids)} cells"
+        lines.append(f"{text} ({where})" if len(names) > 1 else text)
     return ["\n".join(lines)] if lines else []
 
 

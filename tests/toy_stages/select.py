@@ -23,5 +23,5 @@ def run(inputs, params, out, context):
     )
     shares = {"image": {"test_with_train": 0.5}, "run": {"test_with_train": 0.0}}
     shares["eeg"] = {"test_with_train": 0.0}
-    about = {"independent": "run", "shares": shares, "same_eeg": []}
+    about = {"independent": "run", "shares": shares, "same_eeg": {}}
     (out / "splits.json").write_text(json.dumps(about))

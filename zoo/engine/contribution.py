@@ -149,7 +149,7 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
     }
     if not within:
         reasons = [e["within_class"]["reason"] for e in scores.values() if "within_class" in e]
-        why = reasons[0] if reasons else "no metric of this recipe compares pictures"
+        why = reasons[0] if reasons else "no score that compares pictures was computed"
         return {
             "kind": "not told",
             "sentence": f"Whether anything beyond the class arrives cannot be told: {why}.",
@@ -180,7 +180,7 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
         f"No picture score is better with the trial's own EEG than with another trial's of the "
         f"same class (of {len(within)} the nearest is {nearest}, {_signed(within[nearest])})"
     )
-    if CAPTION not in over:
+    if not over.get(CAPTION, {}).keys() & scores.keys():
         return {
             "kind": "not told",
             "sentence": (

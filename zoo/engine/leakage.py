@@ -68,7 +68,8 @@ def leakage(cell: CellPlan, store: Store) -> dict[str, Any] | None:
     unit, shares = about["independent"], about["shares"]
     own = shares.get(unit, {})
     share = max((own.get(pair, 0.0) for pair in _PARTS), default=0.0)
-    findings = [*_of_eeg(about), *_of_unit(unit, shares), *_of_weights(cell, store, unit, share)]
+    findings = [*_of_eeg(about), *_of_unit(unit, shares), *_of_pictures(unit, shares)]
+    findings += _of_weights(cell, store, unit, own)
     findings.sort(key=lambda finding: -VERDICTS.index(finding.verdict))
     return {
         "unit": unit,
@@ -84,7 +85,7 @@ def _of_eeg(about: dict[str, Any]) -> Iterator[Finding]:
     for pair, part in _PARTS.items():
         share = about["shares"]["eeg"].get(pair, 0.0)
         if share:
-            first = about["same_eeg"][0]
+            first = about["same_eeg"][pair][0]
             yield Finding(
                 "leaking",
                 "eeg",
@@ -128,11 +129,27 @@ def _judged(what: str, unit: str, share: float, said: str, *, learned: bool) -> 
     return Finding("contested", what, share, f"Contested: {said}: {why.get(unit, probed)}")
 
 
-def _of_weights(cell: CellPlan, store: Store, unit: str | None, share: float) -> Iterator[Finding]:
+def _of_pictures(unit: str | None, shares: dict[str, dict[str, float]]) -> Iterator[Finding]:
+    """Yield the pictures that training showed, too, where the data set holds something else apart.
+
+    They cost a decoder nothing, but what draws them may have learned them by heart.
+    """
+    share = shares.get("image", {}).get("test_with_train", 0.0)
+    if share and unit != "image":
+        said = f"Contested: {percent(share)} of the test trials show a picture that training showed"
+        said += ", too: a picture that was learned need not be decoded."
+        yield Finding("contested", "image", share, said)
+
+
+def _of_weights(
+    cell: CellPlan, store: Store, unit: str | None, own: dict[str, float]
+) -> Iterator[Finding]:
     """Yield what the weights bring from other trainings; the conditioner's where they add to it."""
     from zoo.stages._lineage import Lineage
 
-    told = {"trained on": 0.0, "chosen on": 0.0, "started from": share, "chosen near": share}
+    told = {"trained on": 0.0, "chosen on": 0.0}  # of the units, what the splits share is known
+    told["started from"] = own.get("test_with_train", 0.0)
+    told["chosen near"] = own.get("test_with_val", 0.0)
     keys = {"encoder": cell.encode, "conditioner": cell.variants[0].condition}
     for who, key in keys.items():
         if key is None or not store.valid(key):
@@ -141,7 +158,7 @@ def _of_weights(cell: CellPlan, store: Store, unit: str | None, share: float) ->
         for near, on in (("started from", "trained on"), ("chosen near", "chosen on")):
             told[near] = max(told[near], found[on])  # a trial's own unit is no news
         for how, part in found.items():
-            if part > told[how] and (unit is not None or how in _TRIALS):
+            if part > told[how] and (own or how in _TRIALS):
                 told[how] = part
                 yield _brought_finding(who, how, part, unit)
 
@@ -168,7 +185,9 @@ def _brought_finding(who: str, how: str, share: float, unit: str | None) -> Find
         said = f"Leaking: the {who} started from weights trained on {some} of these test trials."
         return Finding("leaking", what, share, said)
     if how == "chosen on":
-        said = f"Leaking: the {who}'s checkpoint was chosen on {some} of these test trials."
+        # A conditioner's last step is taken: what was chosen is an encoder that it learned from.
+        whose = "the encoder's checkpoint" if who == "encoder" else f"a checkpoint behind the {who}"
+        said = f"Leaking: {whose} was chosen on {some} of these test trials."
         return Finding("leaking", what, share, said)
     assert unit is not None
     done = "trained" if how == "started from" else "chosen"

@@ -42,12 +42,8 @@ def ledger_entry(
         (list of str); ``stamp`` (a loud sentence, or None); ``look`` (as given).
     """
     checkpoints = [*_encoders(cell, plan, store), *_conditioners(cell, plan, store)]
-    settings = _settings(recipe, cell.cell)
-    known = notes(recipe.sources)
-    told = [
-        note_on(p, known) for one in settings if one["chosen_on"] == "test" for p in one["paths"]
-    ]
-    on_test = list(dict.fromkeys(note.path for note in told if note is not None))
+    checkpoints += _encoders_behind(cell, plan, store)
+    on_test = [*_noted_on_test(recipe, cell.cell)]
     on_test += [
         f"checkpoint of the {one['stage']} ({percent(one['on_test'])} of these test trials)"
         for one in checkpoints
@@ -115,6 +111,19 @@ def _conditioners(cell: CellPlan, plan: Plan, store: Store) -> Iterator[dict[str
             yield _conditioner(who, json.loads(file.read_text("utf-8")))
 
 
+def _encoders_behind(cell: CellPlan, plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
+    """Yield other encoders' checkpoints, whose tokens trained what the conditioner started from."""
+    trained = cell.variants[0].condition
+    assert trained is not None
+    known = set(_chain(cell.encode, plan))
+    for source in [*_chain(trained, plan)][1:]:
+        for key in _chain(plan.nodes[source].inputs["encode"], plan):
+            if key not in known and store.valid(key):
+                who = "encoder behind the conditioner that it started from"
+                yield _encoder(who, store.path(key), _share_on_test(key, cell, plan, store))
+            known.add(key)
+
+
 def _conditioner(who: str, about: dict[str, Any]) -> dict[str, Any]:
     steps = about["steps"]
     return {
@@ -156,12 +165,12 @@ def _share_on_test(key: str, cell: CellPlan, plan: Plan, store: Store) -> float:
 
 def _settings(recipe: Recipe, cell: Cell) -> list[dict[str, Any]]:
     """Return every setting of the cell by where it comes from; those of unknown origin last."""
-    known = notes(recipe.sources)
+    known, varied = notes(recipe.sources), _varied(recipe, cell)
     groups: dict[tuple[str | None, str], list[str]] = {}
-    for path in _paths(cell):
+    for path in _values(cell):
         note = note_on(path, known)
         said = (None, NOT_SAID) if note is None else (note.origin, note.chosen_on)
-        if any(f"{path}.".startswith(f"{axis}.") for axis in cell.coords):
+        if path in varied:
             said = ("varied by the grid", "none")  # all of its values are shown
         groups.setdefault(said, []).append(path)
     return [
@@ -170,15 +179,41 @@ def _settings(recipe: Recipe, cell: Cell) -> list[dict[str, Any]]:
     ]
 
 
-def _paths(cell: Cell) -> Iterator[str]:
-    """Yield the dotted path of every setting of a cell."""
+def _noted_on_test(recipe: Recipe, cell: Cell) -> Iterator[str]:
+    """Yield the paths of the notes that say so of a setting that the grid does not vary."""
+    known, varied = notes(recipe.sources), _varied(recipe, cell)
+    in_use = {note_on(path, known) for path in _values(cell) if path not in varied}
+    for path, note in known.items():
+        of_cell = path.partition(".")[0] in _KINDS  # of the others (metrics ...) all are in use
+        if note.chosen_on == "test" and (note in in_use or not of_cell):
+            yield path
+
+
+def _varied(recipe: Recipe, cell: Cell) -> set[str]:
+    """Return the settings that differ between cells along an axis.
+
+    An axis of whole components (``encoder``) leaves what all of them share as it is.
+    """
+    others = [_values(one) for one in recipe.cells]
+    return {
+        path
+        for path, value in _values(cell).items()
+        if any(f"{path}.".startswith(f"{axis}.") for axis in cell.coords)
+        and any(other.get(path) != value for other in others)
+    }
+
+
+def _values(cell: Cell) -> dict[str, Any]:
+    """Return every setting of a cell by its dotted path."""
+    found: dict[str, Any] = {}
     for kind in _KINDS:
         block: Block = getattr(cell, kind)
-        yield f"{kind}.name"
-        yield from (f"{kind}.params.{name}" for name in block.params)
+        found[f"{kind}.name"] = block.name
+        found |= {f"{kind}.params.{name}": value for name, value in block.params.items()}
         for name, value in block.train.items():
             if name == "lr" and isinstance(value, dict):
-                yield from (f"{kind}.train.lr.{group}" for group in value)
+                found |= {f"{kind}.train.lr.{group}": rate for group, rate in value.items()}
             elif name not in ("epochs", "steps") or value is not None:
-                yield f"{kind}.train.{name}"
-        yield from (f"{kind}.sample.{name}" for name in block.sample)
+                found[f"{kind}.train.{name}"] = value
+        found |= {f"{kind}.sample.{name}": value for name, value in block.sample.items()}
+    return found

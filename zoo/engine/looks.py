@@ -2,8 +2,9 @@
 
 One file for each set of test trials, ``looks/<hash>.jsonl``, one line for each settings in the
 order of their first figures. Whoever chooses among figures of one test chooses on test, so the
-number stands beside them. Seeds, metrics, controls and the recipe's name are no settings; data
-set, split, band, window, encoder, conditioner, pipeline and a snapshot's step are.
+number stands beside them. Seeds, metrics, controls, the recipe's name and what only saves memory
+are no settings; data set, split, band, window, encoder, conditioner, pipeline and a snapshot's step
+are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -26,8 +28,12 @@ from zoo.registries import REGISTRIES
 #: Differences that are spelt out; the others are counted.
 SPELT_OUT = 4
 _KINDS = ("dataset", "encoder", "conditioner", "pipeline")
+#: Of training, what is named elsewhere or saves memory without another result.
+_NO_SETTINGS = ("objective", "snapshots", "checkpointing")
 
 Line = dict[str, Any]
+#: A line that a disk or a hand has damaged: a look all the same, under settings nobody knows.
+_DAMAGED: Line = {"settings": None, "blocks": None}
 
 
 class Row(NamedTuple):
@@ -93,12 +99,13 @@ def ordinal(number: int) -> str:
 
 
 def _block(kind: str, block: Block) -> dict[str, Any]:
-    train = {k: v for k, v in block.train.items() if k not in ("objective", "snapshots")}
+    train = {k: v for k, v in block.train.items() if k not in _NO_SETTINGS}
     if train.get("init_from"):
         train["init_from"] = {k: v for k, v in train["init_from"].items() if k != "seed"}
     found = {"name": block.name, "params": typed(REGISTRIES[kind].spec(block.name), block.params)}
     found |= {"train": untyped(train)} if train else {}
-    found |= {"sample": untyped(block.sample)} if block.sample else {}
+    sample = {k: v for k, v in block.sample.items() if k != "batch_size"}  # saves memory, too
+    found |= {"sample": untyped(sample)} if sample else {}
     if "objective" in block.train:
         objective = block.train["objective"]
         spec = REGISTRIES["objective"].spec(objective["name"])
@@ -122,7 +129,9 @@ def _recorded(store: Store, test: str, lines: Iterable[Line]) -> tuple[list[Line
                 _append(file, _new(looks, lines))
         return _read(file), True
     except (OSError, UserError):  # another user's store, or a full disk: the figures stand
-        looks = _read(file)
+        looks = []
+        with suppress(OSError):
+            looks = _read(file)
         return [*looks, *_new(looks, lines)], False
 
 
@@ -139,10 +148,11 @@ def _new(looks: list[Line], lines: list[Line]) -> list[Line]:
 
 def _nearest(looks: list[Line], blocks: dict[str, Any]) -> tuple[int | None, list[str]]:
     """Return the number of the look most like `blocks`, the latest of several, and what differs."""
-    if not looks:
+    known = [i for i, look in enumerate(looks) if look["blocks"] is not None]
+    if not known:
         return None, []
-    lists = [_differences(look["blocks"], blocks) for look in looks]
-    at = min(range(len(looks)), key=lambda i: (len(lists[i]), -i))
+    lists = {i: _differences(looks[i]["blocks"], blocks) for i in known}
+    at = min(known, key=lambda i: (len(lists[i]), -i))
     return at + 1, lists[at]
 
 
@@ -205,7 +215,15 @@ def _read(file: Path) -> list[Line]:
     if not file.is_file():
         return []
     whole = file.read_bytes().rpartition(b"\n")[0]
-    return [json.loads(line) for line in whole.splitlines()]
+    return [_line(text) for text in whole.splitlines()]
+
+
+def _line(text: bytes) -> Line:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return _DAMAGED
+    return found if isinstance(found, dict) and found.keys() >= _DAMAGED.keys() else _DAMAGED
 
 
 def _append(file: Path, lines: list[Line]) -> None:

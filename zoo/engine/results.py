@@ -11,7 +11,7 @@ from zoo.controls import CONTROLS
 from zoo.engine.contribution import contribution
 from zoo.engine.execute import Outcome
 from zoo.engine.graph import CellPlan, Plan, Variant
-from zoo.engine.leakage import leakage
+from zoo.engine.leakage import leakage, percent
 from zoo.engine.ledger import ledger_entry
 from zoo.engine.looks import Row, record_looks
 from zoo.engine.probing import sentence_of
@@ -151,7 +151,7 @@ def _notes(cell: CellPlan, store: Store) -> list[str]:
 def _overlap_sentence(shares: dict[str, dict[str, float]]) -> str:
     pairs = {"test_with_train": "training", "test_with_val": "validation"}
     told = [
-        f"{part} ({', '.join(f'{unit} {own[pair]:.0%}' for unit, own in shares.items())})"
+        f"{part} ({', '.join(f'{unit} {percent(own[pair])}' for unit, own in shares.items())})"
         for pair, part in pairs.items()
         if all(pair in own for own in shares.values())
     ]

@@ -11,8 +11,15 @@ WIDTH = 96
 
 
 def probe_text(probe: Probe) -> str:
-    """Return each data set's parts, one after another, with the sentence that they come to."""
-    return "\n\n".join(_finding(probe, one) for one in probe.findings)
+    """Return each data set's parts, one after another, with the sentence that they come to.
+
+    The last line is what the recipe comes to: no leak is left behind by the data sets after it.
+    """
+    parts = [_finding(probe, one) for one in probe.findings]
+    if len(parts) > 1:
+        leaking = sum(one.leaks for one in probe.findings)
+        parts.append(f"{leaking} of {len(parts)} data sets leak; {probe.sentence}")
+    return "\n\n".join(parts)
 
 
 def _finding(probe: Probe, finding: Finding) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,12 @@ def render(folder: Path) -> str:
     groups = [[entry for entry in entries if entry["id"] == one] for one in ids]
     shared = _shared_notes(groups)
     finals = [entry for entry in entries if "step" not in entry["coords"]]
-    cells = [_cell(folder, group, results, shared, len(groups)) for group in groups]
     template = _environment().get_template("report.html.j2")
     return template.render(
         results=results,
         notes=shared,
-        cells=cells,
-        short=_in_short(cells),
+        first=_first(finals, results),
+        cells=[_cell(folder, group, results, shared, len(groups)) for group in groups],
         summary=tables.over_cells(entries),
         glance=plots.at_a_glance(finals),
         provenance=_provenance(_json(folder / "provenance.json") or {}),
@@ -90,22 +90,29 @@ def _cell(
     }
 
 
-def _in_short(cells: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
-    """Return what a reader has to know of the figures, each sentence with the cells it is about."""
-    found: dict[str, list[str]] = {}
-    for cell in cells:
-        ledger = cell["ledger"] or {}
-        look = ledger.get("look") or {}
-        said = [
-            (cell["verdict"] or {}).get("sentence"),
-            ledger.get("stamp"),
-            look.get("sentence") if look.get("number", 1) > 1 else None,
-        ]
-        if (cell["leakage"] or {}).get("verdict") == "leaking":
-            said.append(cell["leakage"]["sentence"])
-        for sentence in filter(None, said):
-            found.setdefault(sentence, []).append(cell["title"] or cell["id"])
-    return list(found.items())
+def _first(finals: list[tables.Entry], results: dict[str, Any]) -> list[str]:
+    """Return what speaks for or against the figures, each sentence once, the gravest first.
+
+    Leaks that the splits themselves show are among the notes. Of many looks the latest is told, of
+    many verdicts how many cells came to each.
+    """
+    told = {e["id"]: _trust(e, results) for e in finals if e["control"] is None}
+    ledgers = [one["ledger"] for one in told.values() if one["ledger"]]
+    found = [ledger["stamp"] for ledger in ledgers]
+    found += [
+        f"Leak probe: {p}" for one in told.values() if (p := one["probe"] or "")[:5] == "leaks"
+    ]
+    looks = [ledger["look"] for ledger in ledgers if ledger["look"]]
+    if looks:
+        found.append(max(looks, key=lambda look: look["number"])["sentence"])
+    verdicts = [one["verdict"] for one in told.values() if one["verdict"]]
+    kinds = Counter(verdict["kind"] for verdict in verdicts)
+    if len(told) == 1:
+        found += [verdict["sentence"] for verdict in verdicts]
+    elif kinds:
+        told_of = ", ".join(f"{kind} ({n} of {len(told)} cells)" for kind, n in kinds.items())
+        found.append(f"What the EEG contributes: {told_of}.")
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def _trust(entry: tables.Entry, results: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Each asks for the class in a way in which a response to the picture cannot answe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from registry import UserError
 from zoo.seeds import numpy_rng
 from zoo.stages._probe_decoder import (
     Features,
@@ -84,7 +86,20 @@ class Material:
     def groups(self, mask_N: np.ndarray) -> Iterator[tuple[pd.DataFrame, np.ndarray]]:
         """Yield the chosen trials of each subject: their table and (n, C, T)."""
         for _, rows in self.table[mask_N].groupby("subject", sort=True):
-            yield rows.reset_index(drop=True), read_pooled(self.eeg_PCT, rows.row.to_numpy())
+            rows = rows.reset_index(drop=True)
+            yield rows, self.read(rows)
+
+    def read(self, rows: pd.DataFrame) -> np.ndarray:
+        """Return the trials of `rows`, (n, C, T); a `UserError` where one holds no numbers."""
+        trials_NCT = read_pooled(self.eeg_PCT, rows.row.to_numpy())
+        bad = rows.trial_id[~np.isfinite(trials_NCT).all(axis=(1, 2))].tolist()
+        if bad:
+            others = f" and {len(bad) - 1} others" if len(bad) > 1 else ""
+            raise UserError(
+                f"trial {bad[0]}{others} hold(s) NaN or infinite EEG values; repair or leave out "
+                "these trials"
+            )
+        return trials_NCT
 
 
 def class_before(material: Material, asks: str, seed: int) -> Part:
@@ -177,9 +192,17 @@ def permuted_blocks(material: Material, seed: int) -> Part:
         material.eeg_PCT,
         table.assign(given=[label_of[one] for one in block_N], odd=place % 2 == 1),
     )
-    several_N = table.assign(id=block_N).groupby(_CLASS).id.transform("nunique").to_numpy() > 1
+    divisible_N = table.groupby(block_N).label.transform("size").to_numpy() > 1
+    if not divisible_N.any():
+        part.why_not = "every block holds a single trial"
+        return part
+    several_N = table.assign(id=block_N)[divisible_N].groupby(_CLASS).id.transform("nunique") > 1
+    divisible_N[divisible_N] = several_N
+    if not divisible_N.any():
+        part.why_not = "no class has two blocks of several trials"
+        return part
     named, true, who = [], [], []
-    for rows, trials_NCT in divided.groups(several_N):
+    for rows, trials_NCT in divided.groups(divisible_N):
         given, train = rows.given.to_numpy(), ~rows.odd.to_numpy()
         features = _without(course, _design(rows))
         labels_K, scores_MK = decode(features, trials_NCT, given, train)
@@ -189,7 +212,7 @@ def permuted_blocks(material: Material, seed: int) -> Part:
         true.append(given[~train])
         who.append(_named(rows, _CLASS)[~train])
     _judge(part, np.concatenate(named), np.concatenate(true), np.concatenate(who), seed)
-    part.facts = {"blocks": len(blocks)}
+    part.facts["blocks"] = len(blocks)
     return part
 
 
@@ -211,7 +234,7 @@ def _by_split(
         parts = material.groups(chosen)
     else:  # whole subjects are held out
         rows = table[chosen].reset_index(drop=True)
-        parts = iter([(rows, read_pooled(material.eeg_PCT, rows.row.to_numpy()))])
+        parts = iter([(rows, material.read(rows))])
     named, true, who = [], [], []
     for rows, trials_NCT in parts:
         train, label = (rows.split == "train").to_numpy(), rows.label.to_numpy()
@@ -230,16 +253,22 @@ def _by_split(
 def _judge(
     part: Part, named_N: np.ndarray, true_N: np.ndarray, within_N: np.ndarray, seed: int
 ) -> None:
-    """Fill in accuracy, chance and p, against true labels permuted `within` groups."""
+    """Fill in accuracy, chance and p, against true labels permuted `within` groups.
+
+    No p is below one over the number of different orders: a test of one class has a single one.
+    """
     rng = numpy_rng(seed, "probe", part.name)
-    hits, drawn, lucky = named_N == true_N, np.zeros(PERMUTATIONS), 0.0
+    hits, drawn, lucky, orders = named_N == true_N, np.zeros(PERMUTATIONS), 0.0, 0.0
     for one in np.unique(within_N):
         mine = np.flatnonzero(within_N == one)
         named, true = named_N[mine], true_N[mine]
         lucky += _agreement(named, true) * len(mine)
+        orders += math.lgamma(len(true) + 1)
+        orders -= sum(math.lgamma(n + 1) for n in np.unique_counts(true).counts)
         drawn += [(named == rng.permutation(true)).sum() for _ in range(PERMUTATIONS)]
     _figures(part, hits, lucky / len(hits))
     part.p = float(((drawn >= hits.sum()).sum() + 1) / (PERMUTATIONS + 1))
+    part.facts["smallest_p"] = max(math.exp(-orders), 1 / (PERMUTATIONS + 1))
 
 
 def _figures(part: Part, hits_N: np.ndarray, chance: float) -> None:

@@ -52,8 +52,10 @@ def meaning(part: Part, verdict: str) -> str:
     if part.why_not is not None:
         return part.why_not
     if verdict == UNTOLD:
-        blocks = part.facts["blocks"]
-        return f"{blocks} blocks are too few for a test (its smallest p is {0.5**blocks:.2g})"
+        few = "trials to test on are too few, or too few of them of another class, for a test"
+        if part.name == "early_late":
+            few = f"{part.facts['blocks']} blocks are too few for a test"
+        return f"{few} (its smallest p is {part.facts['smallest_p']:.2g})"
     return _MEANS[part.name, verdict]
 
 
@@ -72,7 +74,7 @@ def sentence(parts: list[dict[str, Any]]) -> str:
         why = "; ".join(part["means"] for part in decisive)
         return f"cannot be told from these data: {why}"
     looked = [part for part in decisive if part["verdict"] != UNTOLD]
-    figures = "; ".join(f"{part['asks']}: {_figure(part)}, {_missed(part)}" for part in looked)
+    figures = "; ".join(_looked(part) for part in looked)
     return f"no leak found by these probes (that is no proof): {figures}"
 
 
@@ -81,8 +83,10 @@ def _clause(part: dict[str, Any]) -> str:
     return f"{said} ({_figure(part)})"
 
 
-def _missed(part: dict[str, Any]) -> str:
-    return f"up to {part['ci95'][1]:.3f} not excluded"
+def _looked(part: dict[str, Any]) -> str:
+    if part["verdict"] == HELD_OUT:
+        return f"{_clause(part)}, but this split takes whole blocks apart"
+    return f"{part['asks']}: {_figure(part)}, up to {part['ci95'][1]:.3f} not excluded"
 
 
 def _figure(part: dict[str, Any]) -> str:

@@ -98,7 +98,7 @@ def verdict_of(part: Part, shared_blocks: float) -> str:
     if part.why_not is not None or part.p is None:
         return UNTOLD
     level = LEVEL / len(FIRING)
-    if part.name == "early_late" and part.facts["smallest_p"] > level:
+    if part.facts["smallest_p"] > level:
         return UNTOLD
     if part.p > level:
         return QUIET

@@ -5,8 +5,8 @@ trial_id, label, true_label, split, subject, session, run, image_id, trial_key a
 name a trial and its unit of independence in every selection of the data set; further mean_C and
 std_C of the training trials, normalise, trained_classes) and ``splits.json``: ``shares``, for each
 pair of splits the share of the first's trials whose image, block, run, session, subject or EEG (bit
-by bit) the second has, image only where it is known; ``same_eeg``, the first test trials that have
-it; and the data set's ``independent``.
+by bit) the second has, image only where it is known; ``same_eeg``, for each pair with the test its
+first trials that have it; and the data set's ``independent``.
 
 With ``shuffle_labels`` the trials of training and validation trade what they are said to have
 shown: ``label`` and ``image_id`` move together. So neither encoder nor conditioner is told more
@@ -28,7 +28,7 @@ from zoo.datasets._splits import require_known_images, select_named
 from zoo.registries import DATASETS
 from zoo.seeds import named_seed, numpy_rng
 from zoo.stages._context import Context, Inputs
-from zoo.stages._units import UNITS, keys, same_eeg, shares
+from zoo.stages._units import PAIRS, UNITS, keys, same_eeg, shares
 
 TEXT = {"subject_name": str, "session": str, "run": str, "image_id": str, "trial_id": str}
 
@@ -111,11 +111,15 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     )
     found = {name: shares(unit_N, split) for name, unit_N in units.items()}
     eeg_N = same_eeg(eeg, rows)
-    again = (split == "test") & np.isin(eeg_N, eeg_N[split != "test"])
+    same = {
+        pair: (split == one) & np.isin(eeg_N, eeg_N[split == other])
+        for pair, (one, other) in PAIRS.items()
+        if one == "test"
+    }
     about = {
         "independent": independent,
         "shares": {**found, "eeg": shares(eeg_N, split)},
-        "same_eeg": table.trial_id[again].tolist()[:5],
+        "same_eeg": {pair: table.trial_id[again_N].tolist()[:5] for pair, again_N in same.items()},
     }
     (out / "splits.json").write_text(json.dumps(about, indent=1))
 
