@@ -51,7 +51,7 @@ def ledger_entry(
     ]
     return {
         "checkpoints": checkpoints,
-        "settings": settings,
+        "settings": _settings(recipe, cell.cell),
         "chosen_on_test": on_test,
         "stamp": _stamp(on_test),
         "look": look,
