@@ -81,9 +81,9 @@ def test_results_carry_split_n_definition_and_selection() -> None:
     }  # fmt: skip
     assert "selected_on" not in ceiling["metrics"]["image_class_accuracy"]
     assert real["notes"][:2] == ["Toy data leak nothing.", "toy trials"]
-    assert real["notes"][2].startswith("Clean: no test trial shares its run")
-    assert real["notes"][3].endswith("also occurs in training (image 50%, run 0%, eeg 0%).")
-    assert (real["leakage"]["unit"], real["leakage"]["verdict"]) == ("run", "clean")
+    assert real["notes"][2].startswith("Contested: 50 % of the test trials show a picture")
+    assert real["notes"][3].endswith("also occurs in training (image 50 %, run 0 %, eeg 0 %).")
+    assert (real["leakage"]["unit"], real["leakage"]["verdict"]) == ("run", "contested")
     assert real["logs"]["condition"] == "logs/cell/condition.csv"
     assert ceiling["logs"] == {"condition": "logs/cell/condition.class_label.csv"}
     contribution = found["contribution"]["cell"]

@@ -17,6 +17,7 @@ import torch
 from condition_toys import TRAIN as DENOISE
 from condition_toys import context, inputs, params, toy_pictures
 from recipe_toys import registered
+from safetensors.torch import load_file
 from test_encode_stage import TRAIN, Data
 
 from registry import component
@@ -166,6 +167,22 @@ def test_a_conditioner_cannot_reach_the_test(
     settings = {**params(name="nosy"), "train": DENOISE}
     with registered(CONDITIONERS, "nosy", NosyConditioner), pytest.raises(LeakError, match="token"):
         condition.run(inputs, settings, tmp_path, context(tmp_path))
+
+
+def test_pictures_of_the_test_are_out_of_a_conditioner_s_reach(
+    inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    settings = {**params(), "train": DENOISE}
+    trials, tokens = condition._training_trials(inputs, settings)
+    rows = trials.positions("train")[:5]  # others saw the rest of the pictures
+    shown = trials.image_id[rows]
+    found = condition._Batches.read(inputs, settings, trials, tokens, rows, context(tmp_path))
+    latents = load_file(inputs["features"] / "features.safetensors")["mean"]
+    assert len(found.latent_mean_Ichw) == len(found.latent_std_Ichw) == len(set(shown))
+    assert len(set(shown)) < len(latents)
+    names = json.loads((inputs["features"] / "image_ids.json").read_text())
+    wanted = latents[[names.index(one) for one in shown]]
+    assert torch.equal(found.latent_mean_Ichw[found.image_N], wanted)
 
 
 # ---- a whole chain, with everything about the test changed

@@ -144,19 +144,23 @@ class _Batches:
         rows: np.ndarray,
         context: Context,
     ) -> _Batches:
-        """Keep the rows given, which are the training trials: no other can be read."""
+        """Keep the rows given, which are the training trials, and what they saw: no other can be
+        read.
+        """
         features = inputs["features"]
         latents = load_file(features / "features.safetensors")
         place = {image_id: i for i, image_id in enumerate(json.loads(
             (features / "image_ids.json").read_text()
         ))}  # fmt: skip
         tokens = tokens_NLD[rows]
+        shown_N = torch.tensor([place[str(image_id)] for image_id in trials.image_id[rows]])
+        shown_I, image_N = shown_N.unique(return_inverse=True)
         return cls(
             tokens_NLD=tokens,
             label_N=torch.from_numpy(trials.label[rows]),
-            image_N=torch.tensor([place[str(image_id)] for image_id in trials.image_id[rows]]),
-            latent_mean_Ichw=latents["mean"],
-            latent_std_Ichw=latents["std"],
+            image_N=image_N,
+            latent_mean_Ichw=latents["mean"][shown_I],
+            latent_std_Ichw=latents["std"][shown_I],
             mean_LD=tokens.mean(0),
             std_LD=tokens.std(0, unbiased=False),
             draws=Draws(params["seed"], trials.trial_id[rows]),
