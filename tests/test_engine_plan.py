@@ -14,6 +14,7 @@ from zoo.engine import plan as planning
 from zoo.engine.graph import Plan
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
+from zoo.listing import plan_text
 from zoo.recipe.cells import Block, Cell
 from zoo.recipe.errors import RecipeError
 
@@ -233,3 +234,13 @@ def test_what_a_metric_is_called_moves_no_key() -> None:
     named = key_of_metric(two_way("alexnet-5", "resemblance"))
     assert named == key_of_metric(two_way("alexnet-5"))
     assert named != key_of_metric(two_way("alexnet-2"))
+
+
+def test_towers_that_are_missing_are_said_before_anything_runs() -> None:
+    cell = replace(CELL, metrics=(*two_way("alexnet-5").metrics, *two_way("alexnet-2").metrics))
+    plan = planning.plan(recipe(cell), Roots(), Store())
+    assert plan.missing == plan.to_json()["missing"]
+    assert [sentence.split("'")[1] for sentence in plan.missing] == ["alexnet-5", "alexnet-2"]
+    text = plan_text(plan.to_json())
+    assert "since they look through what is missing:\n  image tower 'alexnet-5' is not" in text
+    assert "missing:" not in plan_text(planned().to_json())

@@ -174,6 +174,11 @@ def plan_text(plan: dict[str, Any]) -> str:
         _columns(table),
         "To run, in this order:\n" + "\n".join(waiting) if waiting else "Nothing to run.",
     ]
+    if plan.get("missing"):
+        sentences = "\n".join(f"  {sentence}" for sentence in plan["missing"])
+        parts.append(
+            f"Metrics without a value, since they look through what is missing:\n{sentences}"
+        )
     if plan.get("training"):
         rows = [_expected(facts) for facts in plan["training"]]
         parts.append("Training of conditioners, predicted:\n" + _columns(rows))

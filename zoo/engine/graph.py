@@ -129,9 +129,16 @@ class Plan:
                 waiting.extend(self.nodes[key].inputs.values())
         return found
 
-    def to_json(self) -> dict[str, Any]:
-        """Return cells, stages, distinct, cached, to_run, unshared and the nodes, JSON-able.
+    @property
+    def missing(self) -> list[str]:
+        """Return a sentence for each image tower of a metric that is not there."""
+        said = [node.params.get("tower_missing") for node in self.nodes.values()]
+        return list(dict.fromkeys(sentence for sentence in said if sentence))
 
+    def to_json(self) -> dict[str, Any]:
+        """Return cells, stages, distinct, cached, to_run, unshared, missing, nodes, JSON-able.
+
+        ``missing`` says which image towers are not there, whose metrics will have no value.
         ``stages`` counts the distinct nodes of each stage; ``unshared`` is how many stage runs
         the cells would take one by one.
         """
@@ -143,6 +150,7 @@ class Plan:
             "cached": len(self.nodes) - len(self.to_run),
             "to_run": len(self.to_run),
             "unshared": sum(len(self.needs(cell)) for cell in self.cells),
+            "missing": self.missing,
             "nodes": [
                 {
                     "key": node.key,

@@ -268,6 +268,8 @@ def _say_what(recipe: Recipe, plan: Plan, store: Store) -> None:
     cells = "1 cell" if facts["cells"] == 1 else f"{facts['cells']} cells"
     counts = f"{facts['distinct']} stage runs, {facts['cached']} cached, {facts['to_run']} to run"
     _say(f"  {cells}, {counts} (store: {store.root})")
+    for sentence in plan.missing:
+        _say(f"  a metric will have no value: {sentence}")
 
 
 def _failure_table(outcome: Outcome) -> str:
