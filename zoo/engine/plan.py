@@ -18,6 +18,7 @@ from zoo.engine.fingerprints import (
     trial_params,
 )
 from zoo.engine.graph import CellPlan, Node, Plan, Variant
+from zoo.engine.init_from import source_cell
 from zoo.engine.keys import node_key, typed, untyped
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
@@ -153,7 +154,7 @@ class _Builder:
         if components[1].meta.get("target") == "image":
             inputs["features"] = self.image_features(cell)
         if cell.encoder.train.get("init_from") is not None:
-            inputs["init"] = self.encode(_source_cell(cell, "encoder"))
+            inputs["init"] = self.encode(source_cell(cell, "encoder"))
         label = f"{cell.encoder.name} · seed {cell.seed}"
         return self.add("encode", label, params, inputs, components)
 
@@ -216,7 +217,7 @@ class _Builder:
         if control not in TRAINED_CONTROLS:
             inputs["encode"] = self.encode(cell)
         if cell.conditioner.train.get("init_from") is not None:
-            inputs["init"] = self.condition(_source_cell(cell, "conditioner"), control)
+            inputs["init"] = self.condition(source_cell(cell, "conditioner"), control)
         label = _label(cell.conditioner.name, control, f"seed {cell.seed}")
         return self.add("condition", label, params, inputs, _generators(cell))
 
@@ -375,42 +376,3 @@ def token_shape(cell: Cell) -> list[int]:
         )
         raise RecipeError([problem])
     return sized
-
-
-def _source_cell(cell: Cell, kind: str) -> Cell:
-    """Return the cell that ``<kind>.train.init_from`` starts from: itself without ``init_from`` and
-    ``snapshots`` (nobody scores the steps of the source), with the dotted values changed.
-    """
-    block: Block = getattr(cell, kind)
-    changes: Mapping[str, Any] = block.train["init_from"]
-    train = {**block.train, "init_from": None, "snapshots": []}
-    without: dict[str, Any] = {kind: replace(block, train=train)}
-    source = replace(cell, **without)
-    for path, value in changes.items():
-        source = _changed(source, path, value)
-    return source
-
-
-def _changed(cell: Cell, path: str, value: Any) -> Cell:
-    head, *rest = path.split(".")
-    if head == "seed" and not rest:
-        return replace(cell, seed=value)
-    block = getattr(cell, head, None)
-    if len(rest) >= 2 and isinstance(block, Block) and rest[0] in {"params", "train", "sample"}:
-        section: dict[str, Any] = getattr(block, rest[0])
-        if rest[1] in section:
-            changed: dict[str, Any] = {rest[0]: _set(section, rest[1:], value)}
-            within: dict[str, Any] = {head: replace(block, **changed)}
-            return replace(cell, **within)
-    problem = (
-        f"init_from: {path!r} cannot be changed there; name a value like dataset.params.subjects "
-        "or encoder.train.epochs"
-    )
-    raise RecipeError([problem])
-
-
-def _set(section: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
-    inner = section.get(path[0])
-    if len(path) > 1:
-        value = _set(inner if isinstance(inner, Mapping) else {}, path[1:], value)
-    return {**section, path[0]: value}
