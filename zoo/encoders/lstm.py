@@ -4,11 +4,11 @@ Spampinato et al. (2017), Deep Learning Human Mind for Automated Visual Classifi
 encoder that the data set's authors release: LSTM of 128 units, linear layer of 128, ReLU. Their
 class layer is that of the objective ``classify``. Yang & Liu (2024) compare with it.
 
-First weights differ (``init``, ours). As published, a cell forgets half of its content at every
-sample, so at the paper's 440 samples the gradient from all but the last few hundred is exactly
-zero in float32 and training starts blind to them. By default forget gates are drawn so that the
-cells remember for one sample up to the whole window: Tallec & Ollivier (2018), Can Recurrent
-Neural Networks Warp Time? (ICLR). ``init: published`` gives the first weights of the paper.
+First weights differ (`init`, ours). As published, a cell forgets half of its content at every
+sample: over the paper's 440 samples the gradient from the first half of the window is exactly zero
+in float32, and that from the next quarter all but zero. Here the gates' biases are drawn so that
+the cells remember for one sample up to the whole window, after Tallec & Ollivier (2018), Can
+Recurrent Neural Networks Warp Time? (ICLR). ``init: published`` is for the paper's own baseline.
 """
 
 from __future__ import annotations
