@@ -42,7 +42,7 @@ def conv_layer(
     """Return batch norm, ReLU, convolution (`how`: its stride, padding, dilation), dropout."""
     return nn.Sequential(
         nn.BatchNorm2d(n_in),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),  # the maps are large
         nn.Conv2d(n_in, n_out, kernel, **how),
         nn.Dropout2d(drop_prob),
     )
