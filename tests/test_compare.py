@@ -117,11 +117,39 @@ def test_no_difference_is_not_called_one(tmp_path, noise):
 
 def test_trials_are_matched_by_id_not_by_row(tmp_path, noise):
     one = one_cell(tmp_path / "a", 0.5 + noise[0])
-    other = one_cell(tmp_path / "b", 0.5 + noise[0])
+    other = one_cell(tmp_path / "b", 0.4 + noise[0])
     path = other / "scores" / "cell0" / "accuracy.csv"
     pd.read_csv(path).iloc[::-1].assign(subject=3).to_csv(path, index=False)
     (difference,) = compare_runs([one, other]).differences
-    assert (difference.comparison.value, difference.comparison.p) == (0, 1)
+    assert difference.comparison.ci95 == pytest.approx((0.1, 0.1))
+    assert difference.comparison.n_subjects == 1
+
+
+def test_the_very_same_scores_are_no_comparison(tmp_path, noise):
+    folders = []
+    for i, name in enumerate("ab"):
+        metrics = {
+            "accuracy": (figure(0.5), trials(0.5 + noise[0])),
+            "ssim": (figure(0.5), trials(0.5 + noise[1 + i])),
+        }
+        folders.append(make(tmp_path / name, [({}, metrics)]))
+    found = compare_runs(folders)
+    assert [d.metric for d in found.differences] == ["ssim"]
+    assert found.differences[0].comparison.n_comparisons == 1
+    assert found.notes == ["A and B have the very same scores, trial by trial, in accuracy"]
+
+
+def test_too_many_comparisons_are_not_begun(tmp_path, noise, monkeypatch):
+    cells = [
+        ({"encoder": str(i)}, {"accuracy": (figure(0.5), trials(0.5 + noise[i]))}) for i in range(4)
+    ]
+    folder = make(tmp_path / "grid", cells)
+    monkeypatch.setattr("zoo.compare.paired.MOST", 5)
+    found = compare_runs([folder])
+    assert found.differences == []
+    assert found.notes[0].startswith("more than 1000 differences are not begun")
+    monkeypatch.setattr("zoo.compare.paired.MOST", 6)
+    assert len(compare_runs([folder]).differences) == 6
 
 
 def test_seeds_of_a_cell_are_averaged_and_cells_of_one_run_compared(tmp_path, noise):
@@ -163,9 +191,9 @@ def test_other_test_trials_are_not_paired(tmp_path, noise):
     found = compare_runs([one, other, part])
     assert found.differences == []
     assert found.notes == [
-        "A and B cannot be paired: the tests share 0 of 40 trials",
-        "A and C cannot be paired: the tests share 30 of 40 and 30 trials",
-        "B and C cannot be paired: the tests share 0 of 40 and 30 trials",
+        "cannot be paired: the tests share 0 of 40 trials (A and B)",
+        "cannot be paired: the tests share 30 of 40 and 30 trials (A and C)",
+        "cannot be paired: the tests share 0 of 40 and 30 trials (B and C)",
     ]
     text = comparison_text(found)
     assert "better" not in text
@@ -176,7 +204,7 @@ def test_the_same_names_for_other_pictures_are_other_trials(tmp_path, noise):
     one = one_cell(tmp_path / "a", 0.8 + noise[0])
     other = one_cell(tmp_path / "b", 0.5 + noise[1], images=8)
     (note,) = compare_runs([one, other]).notes
-    assert note.endswith("the tests share 8 of 40 trials")
+    assert note == "cannot be paired: the tests share 8 of 40 trials (A and B)"
 
 
 def test_repeated_pictures_are_resampled_together_and_runs_are_called_runs(tmp_path, noise):
@@ -204,7 +232,7 @@ def test_a_metric_without_scores_by_trial_stands_in_the_table_only(tmp_path, noi
         folders.append(make(tmp_path / name, [({}, metrics)]))
     found = compare_runs(folders)
     assert [difference.metric for difference in found.differences] == ["accuracy"]
-    assert found.notes == ["kappa is no mean over trials: it stands in the table only"]
+    assert found.notes == ["no means over trials, so they stand in the table only: kappa"]
     text = comparison_text(found)
     assert "0.400 [0.100, 0.900]" in text
     assert "not computed" in text
@@ -239,14 +267,15 @@ def test_scores_that_are_not_finite_are_not_paired(tmp_path, noise):
         cell["metrics"]["accuracy"]["value"] = 0.5
     (other / "results.json").write_text(json.dumps(results))
     assert compare_runs([one, other]).notes == [
-        "B cannot be paired in accuracy: some trial has no finite score"
+        "B cannot be paired in accuracy: some score is not finite"
     ]
 
 
 def test_what_differs_in_the_recipes_and_beyond(tmp_path, noise):
     one = one_cell(tmp_path / "a", 0.5 + noise[0])
     encoder = {"name": "eegnet", "params": {"depth": 2}, "train": {"lr": 0.01}}
-    changes = {"encoder": encoder, "summary": "says nothing", "seed": 3}
+    asked = [*BASE["metrics"], {"name": "kappa", "params": {}, "label": "kappa"}]
+    changes = {"encoder": encoder, "summary": "says nothing", "seed": 3, "metrics": asked}
     other = one_cell(tmp_path / "b", 0.5 + noise[1], changes=changes)
     for folder, torch, code in ((one, "2.1", "c0de"), (other, "2.2", "0dd")):
         about = {"versions": {"torch": torch, "numpy": "2"}, "code": code, "datasets": {}}
@@ -321,7 +350,7 @@ def test_a_folder_without_scores_says_what_to_do(tmp_path, noise):
     found = compare_runs([one, other])
     assert found.differences == []
     assert found.notes == [
-        "B cannot be paired: this run folder is older than scores by trial. Run its recipe again; "
+        "B cannot be paired: made before run folders kept scores by trial. Run the recipe again; "
         "what the store still holds is not computed again"
     ]
     assert found.figures["accuracy"]["B"].value is not None
@@ -403,8 +432,9 @@ def test_a_run_folder_is_enough(tmp_path, monkeypatch):
     )  # fmt: skip
     monkeypatch.undo()
     found = compare_runs([tmp_path / first, tmp_path / again])
-    assert [d.comparison.n_trials for d in found.differences] == [6, 6]
-    assert [d.comparison.value for d in found.differences] == [0, 0]
+    same = "A and B have the very same scores, trial by trial, in accuracy, image_class_accuracy"
+    assert found.notes == [same]
+    assert found.figures["accuracy"]["A"].value == 1
 
 
 def test_a_link_is_followed(tmp_path, noise):

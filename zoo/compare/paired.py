@@ -16,6 +16,16 @@ from zoo.comparison import Comparison, compare
 
 #: Trials are the same where both agree: another data set may use the same names.
 TRIAL = ["trial_id", "image_id"]
+#: No test can pass Holm's correction over so many, and they would take minutes.
+MOST = 1000
+_TOO_MANY = (
+    f"more than {MOST} differences are not begun: none could be supported. Compare fewer cells, or "
+    "fewer metrics with --metric NAME"
+)
+_OLD = (
+    " cannot be paired: made before run folders kept scores by trial. Run the recipe again; what "
+    "the store still holds is not computed again"
+)
 
 
 @dataclass(frozen=True)
@@ -31,17 +41,17 @@ class Difference:
 
 
 class _Notes:
-    """Sentences, each with what it is about: said once however often it holds."""
+    """Sentences that are said once for all that they are about."""
 
     def __init__(self) -> None:
-        self._found: dict[str, dict[str, None]] = {}
+        self._found: dict[tuple[str, str], dict[str, None]] = {}
 
-    def add(self, sentence: str, about: str) -> None:
-        self._found.setdefault(sentence, {})[about] = None
+    def add(self, before: str, about: str, after: str = "") -> None:
+        self._found.setdefault((before, after), {})[about] = None
 
     def lines(self) -> list[str]:
-        """Return "A and B, A and C cannot be paired: ..."."""
-        return [f"{', '.join(about)} {sentence}" for sentence, about in self._found.items()]
+        """Return "cannot be paired: the tests share 0 of 330 trials (A and B, A and C)"."""
+        return [f"{before}{', '.join(on)}{after}" for (before, after), on in self._found.items()]
 
 
 def differences(
@@ -50,38 +60,50 @@ def differences(
     """Return the difference of every two settings in every metric, and why others are lacking.
 
     Trials are matched by their ids. Two settings that were not tested on exactly the same trials
-    are not paired, nor is a metric whose definition in the recipe is not the same in both.
+    are not paired, nor is a metric whose parameters in the recipes are not the same. Where all
+    scores are the same (of an encoder that two cells share) there is nothing to test, and Holm's
+    correction does not count it: whether it is so does not depend on the signs that are flipped.
     """
     notes = _Notes()
     for setting in settings:
         if not setting.keeps_scores:
-            notes.add(
-                "cannot be paired: this run folder is older than scores by trial. Run its recipe "
-                "again; what the store still holds is not computed again",
-                setting.name,
-            )
-    able = [setting for setting in settings if setting.keeps_scores]
+            notes.add("", setting.name, _OLD)
+    named = {setting.name: setting for setting in settings}
     pairs: dict[tuple[str, str, str], tuple[pd.DataFrame, pd.DataFrame]] = {}
     for label in labels:
-        tables = _tables(able, label, notes)
-        for a, b in combinations([s for s in able if s.name in tables], 2):
-            both = f"{a.name} and {b.name}"
-            if other := _defined_otherwise(a, b, label):
-                notes.add(f"cannot be paired in {label}: {other}", both)
-                continue
-            pair = tables[a.name], tables[b.name]
-            if other := _other_trials(*pair):
-                notes.add(f"cannot be paired: {other}", both)
-                continue
-            if _definitions(a, label) != _definitions(b, label):
-                notes.add(f"describe {label} in other words: read both definitions (--json)", both)
-            pairs[label, a.name, b.name] = pair
+        tables = _tables([s for s in settings if s.keeps_scores], label, notes)
+        for a, b in combinations(tables, 2):
+            pair = tables[a], tables[b]
+            if _can_be_paired(named[a], named[b], label, pair, notes):
+                pairs[label, a, b] = pair
+            if len(pairs) > MOST:
+                return [], [*notes.lines(), _TOO_MANY]
     found = compare({_key(*names): _aligned(*pair) for names, pair in pairs.items()}, seed=0)
-    named = {setting.name: setting for setting in settings}
     return [
         _difference(label, (a, b), one, _higher_is_better(named[a], label), pair[0])
         for ((label, a, b), pair), one in zip(pairs.items(), found, strict=True)
     ], notes.lines()
+
+
+def _can_be_paired(
+    a: Setting,
+    b: Setting,
+    label: str,
+    pair: tuple[pd.DataFrame, pd.DataFrame],
+    notes: _Notes,
+) -> bool:
+    both = f"{a.name} and {b.name}"
+    if other := _defined_otherwise(a, b, label):
+        notes.add("", both, f" cannot be paired in {label}: {other}")
+    elif other := _other_trials(*pair):
+        notes.add(f"cannot be paired: {other} (", both, ")")
+    elif _same_scores(*pair):
+        notes.add(f"{both} have the very same scores, trial by trial, in ", label)
+    else:
+        if _definitions(a, label) != _definitions(b, label):
+            notes.add("", both, f" describe {label} in other words: read both definitions (--json)")
+        return True
+    return False
 
 
 def _tables(settings: Sequence[Setting], label: str, notes: _Notes) -> dict[str, pd.DataFrame]:
@@ -92,9 +114,9 @@ def _tables(settings: Sequence[Setting], label: str, notes: _Notes) -> dict[str,
             continue
         table = setting.scores(label)
         if table is None:
-            notes.add("is no mean over trials: it stands in the table only", label)
+            notes.add("no means over trials, so they stand in the table only: ", label)
         elif not np.isfinite(table["score"]).all():
-            notes.add(f"cannot be paired in {label}: some trial has no finite score", setting.name)
+            notes.add("", setting.name, f" cannot be paired in {label}: some score is not finite")
         else:
             tables[setting.name] = table
     return tables
@@ -122,6 +144,11 @@ def _other_trials(a: pd.DataFrame, b: pd.DataFrame) -> str:
         return ""
     sizes = f"{len(ours)}" if len(ours) == len(theirs) else f"{len(ours)} and {len(theirs)}"
     return f"the tests share {len(ours & theirs)} of {sizes} trials"
+
+
+def _same_scores(a: pd.DataFrame, b: pd.DataFrame) -> bool:
+    one, two = (table.groupby("trial_id")["score"].mean() for table in (a, b))
+    return one.equals(two)
 
 
 def _key(label: str, a: str, b: str) -> tuple[str, str]:

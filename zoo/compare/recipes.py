@@ -35,8 +35,17 @@ class Change:
 
 
 def recipe_changes(settings: Sequence[Setting]) -> list[Change]:
-    """Return every dotted path of the resolved recipes whose value is not the same in all."""
-    return _changes({setting.name: recipe_of(setting) for setting in settings})
+    """Return every dotted path of the resolved recipes whose value is not the same in all.
+
+    Of metrics only their parameters: the table of figures tells who was asked for which.
+    """
+    changes = _changes({setting.name: recipe_of(setting) for setting in settings})
+    return [change for change in changes if not _is_asked_for_only(change)]
+
+
+def _is_asked_for_only(change: Change) -> bool:
+    values = list(change.values.values())
+    return change.path.startswith("metrics.") and all(value == values[0] for value in values)
 
 
 def recipe_of(setting: Setting) -> dict[str, Any]:

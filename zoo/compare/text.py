@@ -22,7 +22,7 @@ WIDTH = 44
 
 def comparison_text(found: RunComparison) -> str:
     """Return what `zoo compare` prints."""
-    parts = [columns([_legend(setting) for setting in found.settings])]
+    parts = [_legend(found.settings)]
     parts += _changes("Recipes differ in", found.recipes, found.settings)
     if not found.recipes:
         parts.append("The recipes are the same.")
@@ -32,10 +32,10 @@ def comparison_text(found: RunComparison) -> str:
         parts.append("Of several seeds: mean, interval over trials, standard deviation over seeds.")
     if found.differences:
         parts.append(_differences(found.differences))
-    parts += [f"{note}." for note in found.notes]
+    parts.append("\n".join(f"{note[0].upper()}{note[1:]}." for note in found.notes))
     if found.differences:
         parts.append(_sentences(found.differences))
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def columns(rows: Sequence[tuple[str, ...]]) -> str:
@@ -47,14 +47,18 @@ def columns(rows: Sequence[tuple[str, ...]]) -> str:
     )
 
 
-def _legend(setting: Setting) -> tuple[str, ...]:
-    seeds = ", ".join(map(str, setting.seeds))
-    results = setting.results
-    stands = [f"seed{'s' if len(setting.seeds) > 1 else ''} {seeds}"]
-    stands += [f"{results[key]} {key}" for key in ("data", "weights") if results.get(key)]
-    if leakage_of(setting) in ("contested", "leaking"):
-        stands.append(f"test {leakage_of(setting)}")
-    return setting.name, _short(setting.folder), coords_title(setting.coords), ", ".join(stands)
+def _legend(settings: Sequence[Setting]) -> str:
+    """Return a line for each letter: run folder, place in the grid, seeds, what it stands on."""
+    rows = []
+    for setting in settings:
+        seeds = ", ".join(map(str, setting.seeds))
+        stands = [f"seed{'s' if len(setting.seeds) > 1 else ''} {seeds}"]
+        stands += [f"{setting.results[k]} {k}" for k in ("data", "weights") if k in setting.results]
+        if leakage_of(setting) in ("contested", "leaking"):
+            stands.append(f"test {leakage_of(setting)}")
+        place = [coords_title(setting.coords)] if any(s.coords for s in settings) else []
+        rows.append((setting.name, _short(setting.folder), *place, "; ".join(stands)))
+    return columns(rows)
 
 
 def _short(folder: Path) -> str:
