@@ -327,7 +327,7 @@ def test_cells_of_a_grid_carry_their_own_blocks(tmp_path, noise):
 def test_many_comparisons_are_told_in_few_sentences(tmp_path, noise):
     cells = []
     for i in range(6):
-        scores = (0.9 if i == 0 else 0.5) + noise[i % 4]
+        scores = (0.9 if i == 0 else 0.5) + np.roll(noise[i % 4], i)
         cells.append(({"encoder": str(i)}, {"accuracy": (figure(0.5), trials(scores))}))
     found = compare_runs([make(tmp_path / "grid", cells)])
     assert len(found.differences) == 15
