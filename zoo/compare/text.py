@@ -15,7 +15,7 @@ from zoo.compare.settings import Setting
 from zoo.report.tables import coords_title, value_text
 
 #: Of more comparisons, only those that support a difference are put into sentences.
-SAID = 12
+SAID = 4
 #: Values of recipes are cut here; --json has them whole.
 WIDTH = 44
 
