@@ -406,6 +406,30 @@ def report(run_folder: Path) -> None:
     click.echo(write_report(run_folder))
 
 
+@main.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...", type=FOLDER)
+@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Only this. Repeatable.")
+@json_option
+def compare(runs: tuple[Path, ...], metrics: tuple[str, ...], as_json: bool) -> None:
+    """Hold runs against each other: figures, differences on the same trials, recipes.
+
+    Each RUN is a run folder and all that is needed. The cells of a grid count singly, so one
+    folder may do; seeds of a cell are averaged. "Better" is said only where it is supported.
+
+    \b
+    zoo compare runs/paper/20260102-101500-0a1b2c3d runs/latest
+    zoo compare runs/latest --metric image_class_accuracy --metric two_way
+    """
+    from zoo.compare import compare_runs
+    from zoo.compare.text import comparison_text
+
+    found = compare_runs(runs, metrics)
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        click.echo(comparison_text(found))
+
+
 @main.group(cls=ZooGroup)
 def check() -> None:
     """Check what you bring before anything runs.

@@ -44,6 +44,7 @@ RANKS = {
     "zoo.engine": 5,
     "zoo.export": 5,
     "zoo.report": 6,
+    "zoo.compare": 6,
     "zoo.probe": 6,
     "zoo.checks": 6,
     # what people call

@@ -25,6 +25,7 @@ from zoo.engine.plan import plan as make_plan
 from zoo.engine.provenance import provenance
 from zoo.engine.results import log_name, results, write_csv
 from zoo.engine.roots import Roots
+from zoo.engine.scores import write_scores
 from zoo.engine.store import Store
 from zoo.export.write import write_pipeline
 from zoo.recipe import Recipe, dump
@@ -162,6 +163,8 @@ def _write(
                 write_pipeline(partial / "pipeline" / cell.cell.id, cell, store, roots)
         with _noting(unwritten, "logs"):
             _copy_logs(partial / "logs", plan, store)
+        with _noting(unwritten, "scores"):
+            write_scores(partial / "scores", plan, store)
         with _noting(unwritten, "provenance"):
             seconds = time.monotonic() - began
             about = provenance(
