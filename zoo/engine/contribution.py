@@ -175,7 +175,7 @@ def verdict(scores: dict[str, Any], over: dict[str, dict[str, Any]]) -> dict[str
                 f"{len(within)} picture scores, Holm-corrected)."
             ),
         }
-    nearest = min(within, key=lambda label: within[label]["p"])
+    nearest = max(within, key=lambda label: within[label]["value"] / _width(within[label]))
     nothing = (
         f"No picture score is better with the trial's own EEG than with another trial's of the "
         f"same class (of {len(within)} the nearest is {nearest}, {_signed(within[nearest])})"
