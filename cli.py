@@ -233,6 +233,35 @@ def plan(as_json: bool, **request: Any) -> None:
 
 @main.command()
 @recipe_options
+@click.argument("cell", required=False)
+def explain(cell: str | None, as_json: bool, **request: Any) -> None:
+    """Say why stages run again: what differs from the nearest result in the store; nothing runs.
+
+    CELL is the id that `zoo plan` puts in brackets; leave it out where the recipe has one cell.
+    Old value first, then the new one.
+
+    \b
+    zoo explain paper --set encoder.train.lr=3e-4
+    zoo explain my.yaml encoder=eegnet,seed=0 --json
+    """
+    from zoo.engine.explain import explain as why
+    from zoo.engine.explain_text import explain_text
+    from zoo.engine.plan import plan as make_plan
+    from zoo.engine.roots import Roots
+    from zoo.engine.store import Store
+
+    roots = Roots.resolve(request["data_root"], request["image_root"], request["weights_root"])
+    store = Store(request["store"])
+    made = make_plan(_load(request, for_run=True), roots, store)
+    found = why(made, store, cell).to_json()
+    if as_json:
+        _print_json(found)
+    else:
+        click.echo(explain_text(found))
+
+
+@main.command()
+@recipe_options
 def probe(as_json: bool, **request: Any) -> None:
     """Ask whether the data of a recipe let a decoder find the class without seeing a response.
 

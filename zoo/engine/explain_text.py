@@ -1,0 +1,76 @@
+"""What `zoo explain` prints."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_LONGEST = 60
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")
+_UPSTREAM = {
+    "above": "differs, explained above",
+    "other": "differs, explained above against another entry",
+    "stored": "differs; what it is now is in the store",
+}
+
+
+def explain_text(explanation: dict[str, Any]) -> str:
+    """Return `Explanation.to_json` as text: a line for each node, below it what differs."""
+    nodes = explanation["nodes"]
+    held = sum(node["state"] == "valid" for node in nodes)
+    head = f"{explanation['recipe']}, cell {explanation['cell']!r}: "
+    head += f"{held} of {len(nodes)} stage runs are in the store"
+    return "\n".join([head, "", *(line for node in nodes for line in _node(node))])
+
+
+def _node(node: dict[str, Any]) -> list[str]:
+    label = node["label"]
+    if node["state"] == "valid":
+        return [f"{label}: in the store"]
+    if node["state"] == "damaged":
+        return [f"{label}: its entry is damaged, it is made again"]
+    if node["nearest"] is None:
+        return [f"{label}: the store holds no {node['stage']}"]
+    lines = [_difference(difference) for difference in node["differences"]]
+    if not lines:
+        lines = ["nothing that the manifest records; the layout of the store may have changed"]
+    near = node["nearest"]
+    first = f"{label}: not as {_short(near['key'])} ({near['label']})"
+    return [first, *(f"    {line}" for line in lines)]
+
+
+def _difference(difference: dict[str, Any]) -> str:
+    kind, name = difference["kind"], difference.get("name")
+    if kind == "source":
+        among = ", ".join(difference["among"])
+        if not difference["certain"]:
+            return f"code, perhaps edited: {among}"
+        several = len(difference["among"]) > 1
+        return f"code, one or more edited of: {among}" if several else f"code {among}: edited"
+    if kind == "code":
+        return f"code {name}: {'newly used' if 'new' in difference else 'no longer used'}"
+    if kind == "input":
+        if "old" not in difference or "new" not in difference:
+            return f"input {name}: {'new' if 'new' in difference else 'no longer there'}"
+        return f"input {name}: {_UPSTREAM[difference['upstream']]}"
+    what = {"param": name, "library": f"library {name}"}[kind]
+    old, new = (_value(difference, side, short=True) for side in ("old", "new"))
+    if old == new:  # alike as far as they are shown
+        old, new = (_value(difference, side, short=False) for side in ("old", "new"))
+    return f"{what}: {old} -> {new}"
+
+
+def _value(difference: dict[str, Any], side: str, *, short: bool) -> str:
+    if side not in difference:
+        return "(absent)"
+    value = difference[side]
+    text = value if isinstance(value, str) and value else repr(value)
+    if not short:
+        return text
+    text = _short(text)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _short(text: str) -> str:
+    """Cut digests and keys down to what tells them apart at a glance."""
+    return _DIGEST.sub(r"\1…", text)
