@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from registry.errors import UserError, did_you_mean
 from zoo.engine.code import code_of
+from zoo.engine.explanation import Difference, Explained, Explanation
 from zoo.engine.graph import CellPlan, Node, Plan
 from zoo.engine.keys import canonical
 from zoo.engine.store import Entry, Store
@@ -26,93 +25,6 @@ FACTS = ("params", "inputs", "code", "modules", "libraries")
 
 #: (kind, name) -> canonical JSON of every ingredient of a key, as far as a manifest tells.
 Ingredients = dict[tuple[str, str], str]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One ingredient of a key that is not as it was.
-
-    Parameters
-    ----------
-    kind : {"param", "input", "code", "source", "library"}
-        "code" is a module that one of the two does not use, "source" an edit of modules that
-        both use.
-    name : str
-        Dotted path, role, module or package; "" for "source".
-    old, new : str or None
-        Canonical JSON, for inputs the key; None where that side has no such ingredient.
-    upstream : {"above", "other", "stored"} or None
-        Of inputs: the new one is explained above, against the old one or against another entry;
-        or it is in the store.
-    among : tuple of str
-        Of "source": one or more of these modules were edited.
-    certain : bool
-        Of "source": False where the edit may also lie in a module that only the entry uses.
-    """
-
-    kind: str
-    name: str
-    old: str | None = None
-    new: str | None = None
-    upstream: str | None = None
-    among: tuple[str, ...] = ()
-    certain: bool = True
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what applies to the kind, JSON-able; a missing side is left out."""
-        facts: dict[str, Any] = {"kind": self.kind}
-        if self.kind == "source":
-            return {**facts, "among": list(self.among), "certain": self.certain}
-        facts["name"] = self.name
-        sides = {"old": self.old, "new": self.new}
-        facts |= {side: json.loads(text) for side, text in sides.items() if text is not None}
-        return {**facts, "upstream": self.upstream} if self.upstream else facts
-
-
-@dataclass(frozen=True)
-class Explained:
-    """One node of a cell.
-
-    Parameters
-    ----------
-    node : Node
-    state : {"valid", "missing", "damaged"}
-    nearest : Entry or None
-        The finished entry of the same stage that shares most with the node; None where the node
-        is not missing, or the store holds nothing of its stage.
-    differences : tuple of Difference
-    """
-
-    node: Node
-    state: str
-    nearest: Entry | None = None
-    differences: tuple[Difference, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the node, its nearest entry and the differences, JSON-able."""
-        near = self.nearest
-        return {
-            "key": self.node.key,
-            "stage": self.node.stage,
-            "label": self.node.label,
-            "state": self.state,
-            "nearest": near and {"key": near.key, "label": near.label},
-            "differences": [difference.to_json() for difference in self.differences],
-        }
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """All nodes of a cell, every node after its inputs."""
-
-    recipe: str
-    cell: str
-    nodes: tuple[Explained, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return recipe, cell and nodes, JSON-able."""
-        nodes = [explained.to_json() for explained in self.nodes]
-        return {"recipe": self.recipe, "cell": self.cell, "nodes": nodes}
 
 
 def explain(plan: Plan, store: Store, cell: str | None = None) -> Explanation:
@@ -184,8 +96,7 @@ class _Shelf:
         wanted = _flat(node.params, node.inputs, node.code.modules, node.code.libraries)
 
         def distance(key: str) -> tuple[int, int, float, str]:
-            old, entry = self.ingredients[key], self.entries[key]
-            differing = {name for name, _ in wanted.items() ^ old.items()}
+            differing, entry = _differing(self.ingredients[key], wanted), self.entries[key]
             strangers = [
                 role
                 for kind, role in differing
@@ -199,7 +110,7 @@ class _Shelf:
         nearest = min(same_stage, key=distance)
         old = self.ingredients[nearest]
         differences = []
-        for kind, name in sorted(name for name, _ in wanted.items() ^ old.items()):
+        for kind, name in sorted(_differing(old, wanted)):
             sides = old.get((kind, name)), wanted.get((kind, name))
             if kind == "source":
                 differences += self._edited(nearest, node)
@@ -282,6 +193,10 @@ def _flat(
         **{("code", module): canonical("used") for module in modules},
         **{("library", name): canonical(version) for name, version in libraries.items()},
     }
+
+
+def _differing(old: Ingredients, new: Ingredients) -> set[tuple[str, str]]:
+    return {ingredient for ingredient, _ in old.items() ^ new.items()}
 
 
 def _leaves(block: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -8,9 +8,9 @@ from typing import Any
 _LONGEST = 60
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")
 _UPSTREAM = {
-    "above": "differs, explained above",
-    "other": "differs, explained above against another entry",
-    "stored": "differs; what it is now is in the store",
+    "above": "explained above",
+    "other": "explained above against another entry",
+    "stored": "what it is now is in the store",
 }
 
 
@@ -31,7 +31,8 @@ def _node(node: dict[str, Any]) -> list[str]:
         return [f"{label}: its entry is damaged, it is made again"]
     if node["nearest"] is None:
         return [f"{label}: the store holds no {node['stage']}"]
-    lines = [_difference(difference) for difference in node["differences"]]
+    lines = [_difference(d) for d in node["differences"] if d["kind"] != "input"]
+    lines += _inputs([d for d in node["differences"] if d["kind"] == "input"])
     if not lines:
         lines = ["nothing that the manifest records; the layout of the store may have changed"]
     near = node["nearest"]
@@ -49,15 +50,23 @@ def _difference(difference: dict[str, Any]) -> str:
         return f"code, one or more edited of: {among}" if several else f"code {among}: edited"
     if kind == "code":
         return f"code {name}: {'newly used' if 'new' in difference else 'no longer used'}"
-    if kind == "input":
-        if "old" not in difference or "new" not in difference:
-            return f"input {name}: {'new' if 'new' in difference else 'no longer there'}"
-        return f"input {name}: {_UPSTREAM[difference['upstream']]}"
     what = {"param": name, "library": f"library {name}"}[kind]
     old, new = (_value(difference, side, short=True) for side in ("old", "new"))
     if old == new:  # alike as far as they are shown
         old, new = (_value(difference, side, short=False) for side in ("old", "new"))
     return f"{what}: {old} -> {new}"
+
+
+def _inputs(differences: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each thing that can be said of inputs, naming all it is said of."""
+    said: dict[str, list[str]] = {}
+    for difference in differences:
+        if "old" not in difference or "new" not in difference:
+            what = "newly used" if "new" in difference else "no longer used"
+        else:
+            what = f"another one, {_UPSTREAM[difference['upstream']]}"
+        said.setdefault(what, []).append(difference["name"])
+    return [f"input {', '.join(roles)}: {what}" for what, roles in said.items()]
 
 
 def _value(difference: dict[str, Any], side: str, *, short: bool) -> str:
