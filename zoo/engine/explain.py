@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from registry.errors import UserError, did_you_mean
@@ -126,14 +127,15 @@ class _Shelf:
     def _upstream(
         self, key: str, node: Node, role: str, above: Mapping[str, Explained]
     ) -> str | None:
-        """Return where the input of `role` is explained; None where the node has none."""
-        if role not in node.inputs:
+        """Return where the input of `role` is explained; None where one of the two has none."""
+        old = self.manifests[key]["inputs"].get(role)
+        if old is None or role not in node.inputs:
             return None
         explained = above[node.inputs[role]]
         if explained.state == "valid":
             return "stored"
         near = explained.nearest
-        return "above" if near and near.key == self.manifests[key]["inputs"].get(role) else "other"
+        return "above" if near and near.key == old else "other"
 
     def _ingredients(self, key: str) -> Ingredients:
         made = self.manifests[key]
@@ -232,6 +234,7 @@ def _digest_today(modules: Iterable[str]) -> str | None:
 
 def _exists(module: str) -> bool:
     try:
-        return importlib.util.find_spec(module) is not None
+        spec = importlib.util.find_spec(module)
     except ModuleNotFoundError:  # its package is gone
         return False
+    return bool(spec and spec.origin and Path(spec.origin).is_file())
