@@ -59,4 +59,4 @@ def test_the_printed_error_is_the_real_one(capsys: pytest.CaptureFixture[str]):
     exec(sections()["Find a component and build it"], {})
     said = capsys.readouterr().out
     assert "unknown encoder 'egnet'. Did you mean 'eegnet'? Known encoders: " in said
-    assert said.startswith("['eeg_conv_net', 'eegnet']\n1 64\n")
+    assert said.startswith("['eeg_channel_net', 'eeg_conv_net', 'eegnet']\n1 64\n")

@@ -9,7 +9,10 @@ from registry import component
 from zoo.recipe import RecipeError, load_recipe
 from zoo.registries import CONDITIONERS, METRICS
 
-KNOWN_ENCODERS = "Known encoders: eeg_conv_net, eegnet, linear_projection, nice, shallow_conv_net"
+KNOWN_ENCODERS = (
+    "Known encoders: eeg_channel_net, eeg_conv_net, eegnet, linear_projection, lstm, nice, "
+    "shallow_conv_net"
+)
 
 
 desk = pytest.fixture(desk_in)
