@@ -15,19 +15,10 @@ import numpy as np
 from zoo.checks import _check
 from zoo.checks._case import Case
 from zoo.contracts import Metric, MetricInputs, MetricResult, TowerOutput
+from zoo.metrics._classes import FIELDS
 
 #: What a metric may name in ``needs``, and the `MetricInputs` fields behind each name.
-NEEDS = {
-    "logits": ("logits",),
-    "label": ("label",),
-    "similarity": ("similarity", "candidates"),
-    "generated": ("generated",),
-    "seen": ("seen", "target"),
-    "features": ("features", "target"),
-    "scores": ("scores", "target"),
-    "judge": ("judge", "judge_logits"),
-    "train_images": ("train_images",),
-}
+NEEDS = {"label": ("label",), **FIELDS}
 PER_TRIAL = ("trial_id", "subject", "run", "image_id", "label", "logits", "generated")
 PER_TRIAL += ("judge_logits", "similarity", "target")
 #: Side of the example's pictures: no smaller than any window that a metric slides over them.
