@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from leak_toys import INIT, SPLIT, started_from, trainer
 from recipe_toys import registered
 
 from registry import component
@@ -20,46 +21,11 @@ from zoo.checks._case import Case
 from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
 from zoo.contracts import Trials
 from zoo.datasets.pocket import Pocket
-from zoo.engine import execute as executing
-from zoo.engine.graph import CellPlan, Plan
 from zoo.engine.leakage import leakage
-from zoo.engine.plan import plan as make_plan
-from zoo.engine.roots import Roots
 from zoo.engine.store import Store
-from zoo.recipe import load_recipe
 from zoo.registries import DATASETS
 from zoo.stages._lineage import Lineage
 from zoo.stages._units import same_eeg
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("weights")
-    write_tiny_stable_diffusion(root / "tiny")
-    return root
-
-
-# ---- recipes that break it, and what is said of them
-
-RECIPE = """
-schema: 1
-name: tiny
-dataset:
-  name: pocket
-  params:
-    {n_classes: 2, images_per_class: 12, subjects: [1], blocks_per_class: 3,
-     split: {by: run, test: ["3"], val: ["2"]}}
-encoder:
-  name: eegnet
-  params: {embed_dim: 8}
-  train: {steps: 2, batch_size: 8, lr: 1e-3}
-conditioner: {name: linear, train: {steps: 1, batch_size: 4, lr: 1e-3}}
-pipeline:
-  name: stable_diffusion
-  params: {weights: tiny, image_size: 16}
-  sample: {steps: 1, guidance_scale: 1}
-metrics: [accuracy]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -68,28 +34,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture
-def ran(weights: Path, store: Store, tmp_path: Path) -> Any:
+def ran(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, store: Store) -> Any:
     """Run what trains of a recipe's only cell, with overrides; return its plan and the cell."""
-
-    def run(*overrides: str, text: str = RECIPE) -> tuple[Plan, CellPlan]:
-        (tmp_path / "tiny.yaml").write_text(text)
-        recipe = load_recipe(tmp_path / "tiny.yaml", overrides=overrides, weights_root=weights)
-        roots = Roots.resolve(None, None, weights)
-        plan = make_plan(recipe, roots, store)
-        for node in plan.nodes.values():
-            if node.stage not in ("judge", "generate", "evaluate"):
-                executing._run_locked(node, store, roots, "cpu", 1, 1)
-        return plan, plan.cells[0]
-
-    return run
+    weights = tmp_path_factory.mktemp("weights")
+    write_tiny_stable_diffusion(weights / "tiny")
+    return trainer(tmp_path, weights, store)
 
 
-INIT = "encoder.train.init_from={{encoder.train.steps: 2, {}}}"
-SPLIT = "dataset.params.split: {{by: run, test: {}, val: {}}}"
-
-
-def started_from(test: str, val: str) -> str:
-    return INIT.format(SPLIT.format(test, val))
+# ---- recipes that break it, and what is said of them
 
 
 def test_whole_blocks_held_out_are_clean(ran: Any, store: Store) -> None:

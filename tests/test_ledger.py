@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from engine_toys import CELL, add_parts, recipe, with_
+from leak_toys import started_from, trainer
 from recipe_toys import SMALL, Desk, changed, desk_in
-from test_guard import ran, started_from, store, weights  # noqa: F401 (fixtures)
 
+from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
 from zoo.engine import looks
 from zoo.engine import plan as planning
 from zoo.engine.execute import execute
@@ -26,6 +27,19 @@ from zoo.engine.roots import Roots
 from zoo.engine.store import Store
 from zoo.recipe import Recipe, dump, load_recipe
 from zoo.recipe.cells import Cell
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def ran(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, store: Store) -> Any:
+    """Run what trains of a recipe's only cell, with overrides; return its plan and the cell."""
+    weights = tmp_path_factory.mktemp("weights")
+    write_tiny_stable_diffusion(weights / "tiny")
+    return trainer(tmp_path, weights, store)
 
 
 @pytest.fixture
@@ -368,8 +382,8 @@ def test_wrong_notes(desk: Desk, note: str, problem: str) -> None:
 
 
 def test_checkpoints_say_what_chose_them(
-    ran: Callable[..., Any],  # noqa: F811
-    store: Store,  # noqa: F811
+    ran: Callable[..., Any],
+    store: Store,
 ) -> None:
     plan, cell = ran()
     found = ledger_entry(recipe(), cell, plan, store, look={"number": 3})
@@ -390,8 +404,8 @@ def test_checkpoints_say_what_chose_them(
 
 
 def test_a_checkpoint_chosen_on_test_is_stamped(
-    ran: Callable[..., Any],  # noqa: F811
-    store: Store,  # noqa: F811
+    ran: Callable[..., Any],
+    store: Store,
 ) -> None:
     plan, cell = ran(started_from('["2"]', '["3"]'), "encoder.train.steps=0")
     found = ledger_entry(recipe(), cell, plan, store)
@@ -409,8 +423,8 @@ def test_a_checkpoint_chosen_on_test_is_stamped(
 
 
 def test_an_encoder_behind_the_conditioner_it_started_from_is_stamped(
-    ran: Callable[..., Any],  # noqa: F811
-    store: Store,  # noqa: F811
+    ran: Callable[..., Any],
+    store: Store,
 ) -> None:
     split = "dataset.params.split: {by: run, test: ['2'], val: ['3']}"
     plan, cell = ran(f"conditioner.train.init_from={{{split}}}")
