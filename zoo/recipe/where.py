@@ -1,0 +1,45 @@
+"""`where`: which cells a part of a recipe speaks of, by the values that they have there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from zoo.recipe.cells import Block, Cell
+
+#: Stands for a value that a cell does not have: unlike every value, null included.
+ABSENT = object()
+
+
+def value_at(cell: Cell, dotted: str) -> Any:
+    """Return what a cell has at a dotted path; `ABSENT` where it has nothing.
+
+    A block's own name may be left out: ``encoder`` is ``encoder.name``.
+
+    Examples
+    --------
+    ``value_at(cell, "conditioner.params.opens")`` is ``"attn2"``.
+    """
+    first, *rest = dotted.split(".")
+    found: Any = getattr(cell, first, ABSENT)
+    if isinstance(found, Block):
+        found, rest = asdict(found), rest or ["name"]
+    for key in rest:
+        found = found.get(key, ABSENT) if isinstance(found, Mapping) else ABSENT
+    return found
+
+
+def matches(cell: Cell, where: Mapping[str, Any]) -> bool:
+    """Say whether a cell has every value of `where`, a mapping of dotted paths to values."""
+    return all(_same(value_at(cell, dotted), value) for dotted, value in where.items())
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    """Compare as recipes do: 5 is 5.0, and true is not 1."""
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return found is wanted
+    if isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
+        pairs = zip(found, wanted, strict=False)
+        return len(found) == len(wanted) and all(_same(a, b) for a, b in pairs)
+    return bool(found == wanted)
