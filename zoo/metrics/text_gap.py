@@ -65,6 +65,6 @@ def _distance(rows: list[dict[str, Any]], when: str) -> dict[str, Any] | None:
 def _definition(inputs: MetricInputs) -> str:
     return (
         "Distance, after training, between the mean of the final states made of the EEG of "
-        f"{inputs.split} trials and the mean of what the stock text encoder makes of the prompts of "
-        "their classes, over the root mean square distance of the latter from their mean."
+        f"{inputs.split} trials and the mean of what the stock text encoder makes of the prompts "
+        "of their classes, over the root mean square distance of the latter from their mean."
     )

@@ -41,27 +41,32 @@ class Clouds:
         )
 
 
-def centroid_distance(clouds: Clouds) -> Statistic:
-    """Return the distance of the clouds' means in units of the text's own spread.
+def squared_centroid_distance(clouds: Clouds) -> Statistic:
+    """Return the squared distance of the clouds' means over the text's own mean squared spread.
 
-    That spread is the root mean square distance of the text states from their mean.
+    That spread is the mean squared distance of the text states from their mean. No trial is paired
+    with itself, which would add the noise of a mean of few trials to every distance; the figure may
+    thereby be a little below 0.
     """
+    apart_NN = clouds.eeg_NN - clouds.cross_NN - clouds.cross_NN.T + clouds.text_NN
 
     def figure(keep_RN: np.ndarray) -> np.ndarray:
-        text_R = _mean(keep_RN, clouds.text_NN)
-        apart_R = _mean(keep_RN, clouds.eeg_NN) - 2 * _mean(keep_RN, clouds.cross_NN) + text_R
-        spread_R = _own(keep_RN, clouds.text_NN) - text_R
-        return _ratio(np.sqrt(apart_R.clip(min=0)), np.sqrt(spread_R.clip(min=0)))
+        spread_R = _own(keep_RN, clouds.text_NN) - _mean(keep_RN, clouds.text_NN)
+        return _ratio(_pairs(keep_RN, apart_NN), spread_R)
 
     return figure
 
 
 def centroid_angle(clouds: Clouds) -> Statistic:
-    """Return the angle between the clouds' means, seen from zero, in degrees."""
+    """Return the angle between the clouds' means, seen from zero, in degrees.
+
+    As in the distance, no trial is paired with itself.
+    """
 
     def figure(keep_RN: np.ndarray) -> np.ndarray:
-        lengths_R = _mean(keep_RN, clouds.eeg_NN) * _mean(keep_RN, clouds.text_NN)
-        return _degrees(_ratio(_mean(keep_RN, clouds.cross_NN), np.sqrt(lengths_R.clip(min=0))))
+        eeg_R, text_R = (_pairs(keep_RN, gram) for gram in (clouds.eeg_NN, clouds.text_NN))
+        lengths_R = np.sqrt(eeg_R.clip(min=0) * text_R.clip(min=0))
+        return _degrees(_ratio(_pairs(keep_RN, clouds.cross_NN), lengths_R))
 
     return figure
 
@@ -70,13 +75,7 @@ def pair_angle(gram_NN: np.ndarray) -> Statistic:
     """Return the mean angle between the states of two trials, seen from zero, in degrees."""
     length_N = np.sqrt(np.diag(gram_NN).clip(min=0))
     angle_NN = _degrees(_ratio(gram_NN, np.outer(length_N, length_N)))
-    np.fill_diagonal(angle_NN, 0)
-
-    def figure(keep_RN: np.ndarray) -> np.ndarray:
-        n_R = keep_RN.sum(1)
-        return _mean(keep_RN, angle_NN) * _ratio(n_R, n_R - 1)
-
-    return figure
+    return lambda keep_RN: _pairs(keep_RN, angle_NN)
 
 
 def alignment(clouds: Clouds) -> Statistic:
@@ -124,6 +123,13 @@ def relative_change(moved_N: np.ndarray, energy_N: np.ndarray) -> Statistic:
 def _mean(keep_RN: np.ndarray, gram_NN: np.ndarray) -> np.ndarray:
     """Return the mean entry among the trials kept: the inner product of two means."""
     return ((keep_RN @ gram_NN) * keep_RN).sum(1) / keep_RN.sum(1) ** 2
+
+
+def _pairs(keep_RN: np.ndarray, gram_NN: np.ndarray) -> np.ndarray:
+    """Return the mean entry among the trials kept, the diagonal left out."""
+    n_R = keep_RN.sum(1)
+    sums_R = ((keep_RN @ gram_NN) * keep_RN).sum(1) - keep_RN @ np.diag(gram_NN)
+    return _ratio(sums_R, n_R * (n_R - 1))
 
 
 def _own(keep_RN: np.ndarray, gram_NN: np.ndarray) -> np.ndarray:

@@ -14,7 +14,11 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def jackknife(
-    statistic: Statistic, units: Units, *, bounds: tuple[float, float] = (-np.inf, np.inf)
+    statistic: Statistic,
+    units: Units,
+    *,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+    shown: Callable[[float], float] = float,
 ) -> tuple[float, tuple[float, float] | None]:
     """Return a figure of all trials and its 95 % interval.
 
@@ -31,7 +35,10 @@ def jackknife(
     units : Units
         Of the trials.
     bounds : (low, high), optional
-        What the figure can be at all; the interval ends there.
+        What the figure can be at all; value and interval end there.
+    shown : callable, optional
+        An increasing function that value and ends go through in the end: the root of a squared
+        distance, whose own jackknife fails near 0.
 
     Returns
     -------
@@ -47,19 +54,23 @@ def jackknife(
     ways = units.clusters if isinstance(units.clusters, tuple) else (units.clusters,)
     member = np.stack([np.unique(way, return_inverse=True)[1] for way in ways])
     value = float(statistic(np.ones((1, member.shape[1])))[0])
+    low, high = bounds
+
+    def told(figure: float) -> float:
+        return float(shown(min(max(figure, low), high))) if np.isfinite(figure) else figure
+
     fewest = int(member.max(axis=1).min()) + 1
     if fewest < MIN_CLUSTERS:
-        return value, None
+        return told(value), None
     alone = [_variance(statistic, way) for way in member]
     variance = alone[0]
     if len(alone) > 1:
         cells = np.unique(member, axis=1, return_inverse=True)[1].ravel()
         variance = max(sum(alone) - _variance(statistic, cells), *alone)
     if not np.isfinite([value, variance]).all():
-        return value, None
-    half = stats.t.ppf((1 + LEVEL) / 2, fewest - 1) * np.sqrt(variance)
-    low, high = bounds
-    return value, (float(max(low, value - half)), float(min(high, value + half)))
+        return told(value), None
+    half = float(stats.t.ppf((1 + LEVEL) / 2, fewest - 1) * np.sqrt(variance))
+    return told(value), (told(value - half), told(value + half))
 
 
 def _variance(statistic: Statistic, member_N: np.ndarray) -> float:

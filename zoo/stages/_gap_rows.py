@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,11 @@ from zoo.stages._gap_geometry import (
     Clouds,
     alignment,
     centroid_angle,
-    centroid_distance,
     pair_angle,
     relative_change,
     share,
     spread,
+    squared_centroid_distance,
 )
 from zoo.stages._gap_jackknife import Statistic, jackknife
 from zoo.stages._gap_probe import probe
@@ -28,7 +29,8 @@ Row = dict[str, Any]
 MEANING = {
     "centroid_distance": "Distance between the mean EEG-made and the mean real-text state, over "
     "the root mean square distance of the text states from their mean; {where}; a trial's states "
-    "are one vector of all tokens; real text is the prompt of each trial's class by {text}.",
+    "are one vector of all tokens; real text is the prompt of each trial's class by {text}. "
+    "Squared, it is a mean over pairs of distinct trials, so that few trials add no distance.",
     "angle_between_centroids": "Angle between the mean EEG-made and the mean real-text state, in "
     "degrees, seen from zero; {where}; vectors and real text as in centroid_distance.",
     "angle_within_eeg": "Mean angle between the EEG-made states of two trials, in degrees, seen "
@@ -105,9 +107,16 @@ class Scored:
         ]
 
     def jackknifed(
-        self, measure: str, when: str, place: Place, statistic: Statistic, low: float, high: float
+        self,
+        measure: str,
+        when: str,
+        place: Place,
+        statistic: Statistic,
+        *bounds: float,
+        shown: Callable[[float], float] = float,
     ) -> list[Row]:
-        value, ci95 = jackknife(statistic, self.units, bounds=(low, high))
+        low, high = bounds
+        value, ci95 = jackknife(statistic, self.units, bounds=(low, high), shown=shown)
         if ci95 is None:
             how = f" No interval: {self.units.describe()} are too few."
         else:
@@ -161,8 +170,8 @@ def rows_at(
     rows: list[Row] = []
     clouds, text_KK = clouds_of(found, scored.class_N)
     if place in (0, FINAL):
-        far = (0.0, np.inf)
-        rows += scored.jackknifed("centroid_distance", when, place, centroid_distance(clouds), *far)
+        apart = squared_centroid_distance(clouds)
+        rows += scored.jackknifed("centroid_distance", when, place, apart, 0, np.inf, shown=np.sqrt)
         between, within = centroid_angle(clouds), pair_angle(clouds.eeg_NN)
         rows += scored.jackknifed("angle_between_centroids", when, place, between, 0, 180)
         rows += scored.jackknifed("angle_within_eeg", when, place, within, 0, 180)

@@ -30,8 +30,8 @@ from zoo.stages._prompts import class_prompt
 from zoo.stages._selected import Selected
 from zoo.statistics import independent_units
 
-#: Trials that are scored, and that fit the probe, at most: of more, so many are drawn.
-MOST = 2000
+#: Trials that fit the probe, and that are scored, at most: of more, so many are drawn.
+MOST_FITTED, MOST_SCORED = 800, 2000
 #: The unbiased HSIC divides by n - 3.
 FEWEST = 4
 
@@ -58,9 +58,8 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
 
 def _measured(inputs: Inputs, params: dict[str, Any], context: Context) -> dict[str, Any]:
     trials = Selected.read(inputs["select"])
-    train, test = (
-        _some(trials.positions(part), params["seed"], part) for part in ("train", params["split"])
-    )
+    train = _some(trials.positions("train"), MOST_FITTED, params["seed"], "train")
+    test = _some(trials.positions(params["split"]), MOST_SCORED, params["seed"], params["split"])
     classes_K, class_N = np.unique(trials.true_label[test], return_inverse=True)
     if len(test) < FEWEST or len(classes_K) < 2:
         why = f"needs {FEWEST} {params['split']} trials of two classes"
@@ -96,10 +95,20 @@ def _measured(inputs: Inputs, params: dict[str, Any], context: Context) -> dict[
         seed=params["seed"],
     )
     parts = tuple(tokens_NLD[torch.from_numpy(rows)] for rows in (train, test))
-    rows = _at_one_time(conditioner, parts, text, scored, "before", context.device)
+    rows = _of_tokens(*parts, scored)
+    rows += _at_one_time(conditioner, parts, text, scored, "before", context.device)
     restore(conditioner, pipeline, inputs["condition"])
     rows += _at_one_time(conditioner, parts, text, scored, "after", context.device)
     return {"text_encoder": words, "rows": rows}
+
+
+def _of_tokens(train_PLD: Tensor, test_NLD: Tensor, scored: Scored) -> list[Row]:
+    """Return the rows of the encoder's tokens, which training leaves as they are."""
+    # They stand where the states of a depth stand, without a text to compare with.
+    nothing = np.empty((0, *test_NLD.shape[1:]))
+    found = products(train_PLD.numpy(), test_NLD.numpy(), nothing)
+    rows = scored.probed("probe_accuracy_tokens", "before", FINAL, found.train, found.test)
+    return [*rows, *({**row, "when": "after"} for row in rows)]
 
 
 def _at_one_time(
@@ -112,9 +121,7 @@ def _at_one_time(
 ) -> list[Row]:
     """Return the rows of a conditioner as it is; `parts` are the tokens to train and to score."""
     train, test = parts
-    # The encoder's tokens stand where a depth's states stand, without a text to compare with.
-    tokens = products(train.numpy(), test.numpy(), np.empty((0, *test.shape[1:])))
-    rows = scored.probed("probe_accuracy_tokens", when, FINAL, tokens.train, tokens.test)
+    rows: list[Row] = []
     wanted = places(conditioner, test[:1].to(device), text)
     first = None
     for group in by_memory(wanted, len(train) + len(test), text[FINAL][0].size):
@@ -152,11 +159,11 @@ def _nothing_to_compare(
     return None
 
 
-def _some(rows: np.ndarray, seed: int, part: str) -> np.ndarray:
+def _some(rows: np.ndarray, most: int, seed: int, part: str) -> np.ndarray:
     """Return the rows, or as many as are used of them, in order."""
-    if len(rows) <= MOST:
+    if len(rows) <= most:
         return rows
-    return np.sort(numpy_rng(seed, "gap", part).choice(rows, MOST, replace=False))
+    return np.sort(numpy_rng(seed, "gap", part).choice(rows, most, replace=False))
 
 
 def _units(inputs: Inputs, rows: np.ndarray) -> Any:
