@@ -377,7 +377,7 @@ def test_depths_in_several_passes_are_those_of_one(inputs, tmp_path, monkeypatch
     assert measured(inputs, tmp_path / "many") == one
 
 
-def test_few_of_many_trials_are_drawn_by_name(monkeypatch):
+def test_few_of_many_trials_are_drawn_by_name():
     rows = np.arange(10, 60)
     drawn = gap._some(rows, 20, 3, "train")
     assert len(set(drawn.tolist())) == 20
@@ -439,7 +439,7 @@ def test_the_metric_repeats_why_there_is_no_gap():
     assert TextGap().compute(given).reason == "not computed: needs words"
 
 
-def test_states_of_tokens_do_not_depend_on_the_batch(inputs, monkeypatch):
+def test_states_of_tokens_do_not_depend_on_the_batch(monkeypatch):
     from zoo.checks.conditioner import tiny_pipeline
 
     built = CONDITIONERS.create(
