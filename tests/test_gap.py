@@ -450,3 +450,51 @@ def test_states_of_tokens_do_not_depend_on_the_batch(monkeypatch):
     monkeypatch.setattr(_gap_states, "BATCH", 3)
     parts = _gap_states.made(built, tokens, [0, None], "cpu")
     assert all(np.allclose(parts[k], whole[k], atol=1e-5) for k in (0, None))
+
+
+# ---- the whole way
+
+RECIPE = """
+schema: 1
+name: tiny
+dataset:
+  name: pocket
+  params: {n_classes: 2, images_per_class: 12, subjects: [1], split: single}
+encoder: {name: eegnet, params: {embed_dim: 8}, train: {steps: 2, batch_size: 8, lr: 1e-3}}
+conditioner: {name: clip_text, train: {steps: 3, batch_size: 4, lr: 1e-3, snapshots: [2]}}
+pipeline:
+  name: stable_diffusion
+  params: {weights: tiny, image_size: 16}
+  sample: {steps: 1, guidance_scale: 1}
+metrics: [accuracy, text_gap]
+controls: [shuffled_eeg, class_prompt]
+"""
+
+
+def test_a_recipe_asks_for_the_gap_once_and_tells_what_training_took(tmp_path):
+    import zoo
+    from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
+
+    # With 6 tokens every prompt is cut before its class.
+    write_tiny_stable_diffusion(tmp_path / "weights" / "tiny", n_tokens=16)
+    (tmp_path / "tiny.yaml").write_text(RECIPE)
+    run = zoo.run(
+        tmp_path / "tiny.yaml", weights_root=tmp_path / "weights", out=tmp_path / "runs", threads=1
+    )
+    assert not run.failures
+    found = json.loads((run.folder / "results.json").read_text())
+    cells = {(c["control"], c["coords"].get("step")): c for c in found["cells"]}
+    asked = [where for where, cell in cells.items() if "text_gap" in cell["metrics"]]
+    assert asked == [(None, None)], "of the real thing at the end alone"
+    figure = cells[None, None]["metrics"]["text_gap"]
+    assert figure["value"] == pytest.approx(
+        by_name(figure["table"])["centroid_distance", None]["value"]
+    )
+    assert figure["higher_is_better"] is False
+    training = cells[None, None]["training"]
+    assert training["steps"] == 3
+    assert training["total"] == sum(training["parameters"].values())
+    assert training["parameters"].keys() == {"projection", "text_encoder", "attn2"}
+    assert training["seconds_per_step"] > 0
+    assert cells["shuffled_eeg", None]["training"] == training
+    assert cells["class_prompt", None]["training"] is None
