@@ -13,7 +13,7 @@ from zoo.checks import check_conditioner, promises
 from zoo.checks import conditioner as battery
 from zoo.checks._case import Case
 from zoo.checks.tiny_stable_diffusion import shared_tiny_stable_diffusion
-from zoo.conditioners._clip import encode_embeddings, prompt_states, token_ids
+from zoo.conditioners._clip import encode_embeddings, layer_states, prompt_states, token_ids
 from zoo.conditioners._projection import Projection
 from zoo.registries import CONDITIONERS, PIPELINES
 
@@ -107,6 +107,29 @@ def test_token_route_equals_the_stock_forward_at_stable_diffusions_shape(data_ro
         states = encode_embeddings(clip, embeddings)
         assert states.shape == (2, 77, 768)
         assert torch.equal(states, clip(ids).last_hidden_state)
+
+
+def test_text_layers_are_the_stock_hidden_states(pipeline):
+    clip = pipeline.text_encoder
+    ids = token_ids(pipeline.folder.tokenizer, ["a photo of a red cat", "a dog", ""], 6)
+    with torch.no_grad():
+        ours = layer_states(clip, clip.embeddings.token_embedding(ids))
+        stock = clip(ids, output_hidden_states=True)
+    theirs = (*stock.hidden_states, stock.last_hidden_state)
+    assert len(ours) == len(theirs) == clip.config.num_hidden_layers + 2
+    assert all(map(torch.equal, ours, theirs))
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_without_its_mask_every_state_sees_every_token(causal, pipeline):
+    clip = pipeline.text_encoder
+    embeddings = torch.randn(1, 6, 16, generator=torch.Generator().manual_seed(0))
+    changed = embeddings.clone()
+    changed[0, 3] = torch.randn(16, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        one, other = (layer_states(clip, e, causal=causal)[-1] for e in (embeddings, changed))
+    moved = (one - other).abs().amax(2)[0] > 1e-6
+    assert moved.tolist() == [not causal] * 3 + [True] * 3
 
 
 def test_mask_is_causal(pipeline):

@@ -248,6 +248,10 @@ class MetricResult:
         what the EEG contributes.
     beside : dict
         Figures that have to be read with this one: words -> number.
+    table : sequence of dict or None
+        Measurements that belong to the figure, JSON-able rows: ``measure``, ``layer`` (int or
+        None), ``when`` ("before" or "after" training), ``value``, ``ci95`` ([low, high] or None),
+        ``n``, ``unit``, ``split``, ``definition``.
     """
 
     value: float | None
@@ -261,6 +265,7 @@ class MetricResult:
     reason: str | None = None
     pairs: Pairs | None = None
     beside: dict[str, float] = field(default_factory=dict)
+    table: Sequence[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,6 +312,9 @@ class MetricInputs:
         ``judge.json``: kind, accuracy, n, how it was trained; or {"reason": ...} where missing.
     train_images : array (I, 3, H, W), uint8, or None
         The distinct training images.
+    gap : dict or None
+        ``gap.json``: ``text_encoder`` (in words) and ``rows`` (as in `MetricResult.table`); or
+        {"reason": ...} where there is nothing to compare.
     """
 
     trial_id: np.ndarray
@@ -333,6 +341,7 @@ class MetricInputs:
     judge_logits: np.ndarray | None = None
     judge: dict[str, Any] | None = None
     train_images: np.ndarray | None = None
+    gap: dict[str, Any] | None = None
 
 
 @runtime_checkable
@@ -374,6 +383,12 @@ class Conditioner(Protocol):
     ``opens`` says what the pipeline must open for training (none, attn2, attn2_lora, unet,
     unet_lora); ``lora_rank`` the rank where it is an adapter. One with deep layers of its own may
     have a method ``checkpoint_gradients()`` that computes them again in the backward pass.
+
+    One that sends the tokens through a text transformer shaped as the pipeline's may have a method
+    ``text_layers(tokens_BLD, *, causal=True)``, which the stage ``gap`` reads: a tuple of states
+    (B, M, width) at the transformer's input (positions added), after each of its layers, and after
+    its last norm, which are the ``encoder_hidden_states`` of `forward`; with ``causal=False`` as
+    they were if every state saw every token.
     """
 
     opens: str

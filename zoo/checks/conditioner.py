@@ -111,6 +111,20 @@ def tokens_matter(case: Case) -> None:
     assert any(not torch.allclose(value[0], value[1], atol=1e-6) for value in given.values())
 
 
+def text_layers_are_those_of_forward(case: Case) -> None:
+    """Where it tells its text layers: of one shape, the last its conditioning, the mask at work."""
+    built = build(case, tiny_pipeline()).eval()
+    if (tell := getattr(built, "text_layers", None)) is None:
+        return
+    layers, states = tell(tokens(2)), built(tokens(2)).encoder_hidden_states
+    assert len(layers) >= 3, "input, at least one layer, and the end"
+    assert {layer.shape for layer in layers} == {states.shape}, [tuple(x.shape) for x in layers]
+    assert torch.allclose(layers[-1], states, atol=1e-6), "the last are not what forward gives"
+    unmasked = tell(tokens(2), causal=False)
+    assert torch.equal(unmasked[0], layers[0]), "the mask has no part in the input"
+    assert not torch.allclose(unmasked[-1], layers[-1], atol=1e-6), "causal=False changes nothing"
+
+
 def training_moves_what_it_declares(case: Case, shape: tuple[int, int] = TOKENS) -> None:
     """Gradients reach every declared parameter, and nothing else changes.
 
@@ -188,6 +202,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     same_seed_same_weights,
     batch_equals_single,
     tokens_matter,
+    text_layers_are_those_of_forward,
     training_moves_what_it_declares,
     survives_a_file,
 )

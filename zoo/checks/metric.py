@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,11 +18,16 @@ from zoo.checks import _check
 from zoo.checks._case import Case
 from zoo.contracts import Metric, MetricInputs, MetricResult, TowerOutput
 from zoo.metrics._classes import FIELDS
+from zoo.stages._gap_rows import Scored, rows_at
+from zoo.stages._gap_states import products
+from zoo.statistics import Units
 
 #: What a metric may name in ``needs``, and the `MetricInputs` fields behind each name.
 NEEDS = {"label": ("label",), **FIELDS}
 PER_TRIAL = ("trial_id", "subject", "run", "image_id", "label", "logits", "generated")
 PER_TRIAL += ("judge_logits", "similarity", "target")
+#: What a row of ``MetricResult.table`` holds.
+ROW = ("measure", "layer", "when", "value", "ci95", "n", "unit", "split", "definition")
 #: Side of the example's pictures: no smaller than any window that a metric slides over them.
 SIDE = 16
 
@@ -90,7 +97,31 @@ def example(
             "n": 10,
         },
         train_images=train,
+        gap=_gap(perfect, n, n_classes, seed),
     )
+
+
+@cache
+def _gap(perfect: bool, n: int, n_classes: int, seed: int) -> dict[str, Any]:
+    """Return what the stage gap would find: states that are those of text, or lie elsewhere."""
+    rng = np.random.default_rng(seed)
+    of_class = np.arange(n) % n_classes
+    text = rng.normal(size=(n_classes, 2, 3))
+    before = rng.normal(2, 1, size=(n, 2, 3))
+    after = text[of_class] + rng.normal(0, 0.1, (n, 2, 3)) if perfect else before
+    scored = Scored(
+        class_N=of_class,
+        label_N=of_class,
+        label_P=of_class,
+        units=Units(np.arange(n), "trial"),
+        split="test",
+        text="an example",
+        seed=seed,
+    )
+    states = {"before": before, "after": after}
+    found = {when: products(made, made, text) for when, made in states.items()}
+    rows = [row for when in found for row in rows_at(None, found[when], scored, when, None)]
+    return {"text_encoder": "an example", "rows": rows}
 
 
 def take(inputs: MetricInputs, rows: np.ndarray) -> MetricInputs:
@@ -140,6 +171,9 @@ def result_is_whole(case: Case) -> None:
         if result.per_sample is not None:
             assert result.per_sample.shape == (240,), result.per_sample.shape
             assert np.isfinite(result.per_sample).all()
+        for row in result.table or ():
+            assert tuple(row) == ROW, f"a row of the table has {tuple(row)}, not {ROW}"
+            assert json.loads(json.dumps(row, allow_nan=False)) == row, row
         if result.pairs is not None:
             own = result.pairs.scores_NT[np.arange(240), result.pairs.target_N]
             assert result.pairs.of in ("class", "image"), result.pairs.of
@@ -209,6 +243,11 @@ def what_is_missing_is_said(case: Case) -> None:
         refused = {"reason": "not computed: needs a judge that knows zebras"}
         result = metric.compute(replace(example(perfect=False), judge=refused, judge_logits=None))
         assert result.reason == refused["reason"], result.reason
+    if "gap" in mark_of(metric)["needs"]:
+        refused = {"reason": "not computed: needs 4 test trials of two classes"}
+        result = metric.compute(replace(example(perfect=False), gap=refused))
+        assert result.reason == refused["reason"], result.reason
+        _must_refuse(metric.compute(replace(example(perfect=False), gap={"rows": []})), "no rows")
 
 
 def too_few_trials_are_refused(case: Case) -> None:

@@ -35,6 +35,29 @@ def encode_embeddings(text_encoder: CLIPTextModel, embeddings_BMw: Tensor) -> Te
     return text_encoder.final_layer_norm(hidden_BMw)
 
 
+def layer_states(
+    text_encoder: CLIPTextModel, embeddings_BMw: Tensor, *, causal: bool = True
+) -> tuple[Tensor, ...]:
+    """Return the states (B, M, width) of token embeddings at every depth of the text transformer.
+
+    At its input (positions added), after each layer, after the final norm: the last are those of
+    `encode_embeddings`, bit by bit, unless `causal` is False: then every state sees every token.
+    """
+    hidden_BMw = text_encoder.embeddings(inputs_embeds=embeddings_BMw)
+    mask = None
+    if causal:
+        mask = create_causal_mask(
+            config=text_encoder.config,
+            inputs_embeds=hidden_BMw,
+            attention_mask=None,
+            past_key_values=None,
+        )
+    states = [hidden_BMw]
+    for layer in text_encoder.encoder.layers:
+        states.append(layer(states[-1], mask, is_causal=causal))
+    return *states, text_encoder.final_layer_norm(states[-1])
+
+
 def token_ids(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], n_tokens: int) -> Tensor:
     """Return the ids (B, n_tokens) of prompts, padded as the denoiser saw them in training."""
     return tokenizer(

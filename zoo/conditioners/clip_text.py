@@ -24,6 +24,7 @@ from registry.errors import BadParameters
 from zoo.conditioners._clip import (
     NEUTRAL_CAPTION,
     encode_embeddings,
+    layer_states,
     prompt_embeddings,
     prompt_states,
 )
@@ -111,6 +112,13 @@ class ClipText(nn.Module):
         return Conditioning(
             encoder_hidden_states=encode_embeddings(self.text_encoder, embeddings_BMw)
         )
+
+    def text_layers(self, tokens_BLD: Tensor, *, causal: bool = True) -> tuple[Tensor, ...]:
+        """Return the states (B, M, width) at the transformer's input, after each layer, at the end.
+
+        With `causal` false, as they would be if every state saw every token.
+        """
+        return layer_states(self.text_encoder, self.projection(tokens_BLD), causal=causal)
 
     def unconditional(self, batch: int) -> Conditioning:
         """Return the stock text encoder's states of the empty prompt, `batch` times."""

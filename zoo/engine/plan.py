@@ -269,6 +269,8 @@ class _Builder:
             inputs["encode"] = self.encode(cell)
         if needs & {"generated", "judge", "features", "scores"}:
             inputs["generate"] = self.generate(cell, control, step)
+        if "gap" in needs:
+            inputs["gap"] = self.gap(cell)
         if "judge" in needs:
             inputs["judge"] = self.judge(cell)
             towers = {"judge": inputs["judge"], "generate": inputs["generate"]}
@@ -290,6 +292,22 @@ class _Builder:
             components.append(dataset)
         label = _label(metric.label, control, _at(step), f"seed {cell.seed}")
         return self.add("evaluate", label, params, inputs, components)
+
+    @_once
+    def gap(self, cell: Cell) -> str:
+        condition = self.condition(cell, None)
+        params = {
+            **self.generator(cell, None),
+            "seed": cell.seed,
+            "control": None,
+            "split": "test",
+        }
+        inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
+        inputs |= {"encode": self.encode(cell), "condition": condition}
+        if "init" in self.nodes[condition].inputs:
+            inputs["init"] = self.nodes[condition].inputs["init"]
+        label = f"{cell.conditioner.name} · seed {cell.seed}"
+        return self.add("gap", label, params, inputs, _generators(cell))
 
     def tower(
         self, cell: Cell, name: str, control: str | None, step: int | None, *, seen: bool = False

@@ -106,7 +106,25 @@ def _entry(
             for stage, key in nodes.items()
             if key in outcome.seconds
         },
+        "training": _training(variant, store),
         "failures": failures,
+    }
+
+
+def _training(variant: Variant, store: Store) -> dict[str, Any] | None:
+    """Return what the conditioner's training took; None where the cell has none."""
+    if variant.condition is None:
+        return None
+    report = store.path(variant.condition) / "condition.json"
+    if not report.is_file():
+        return None
+    facts = json.loads(report.read_text())
+    steps = facts["steps"]
+    return {
+        "parameters": facts["parameters"],
+        "total": sum(facts["parameters"].values()),
+        "steps": steps,
+        "seconds_per_step": facts["seconds"] / steps if steps else None,
     }
 
 

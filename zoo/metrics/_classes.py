@@ -19,6 +19,8 @@ def unmet(metric: Metric, inputs: MetricInputs) -> str | None:
         return why
     if "judge" in needs and inputs.judge is not None and "reason" in inputs.judge:
         return inputs.judge["reason"].removeprefix("not computed: ")
+    if "gap" in needs and inputs.gap is not None and "reason" in inputs.gap:
+        return inputs.gap["reason"].removeprefix("not computed: ")
     if {"features", "scores"} & {*needs} and inputs.tower_missing:
         return inputs.tower_missing
     for name, fields in FIELDS.items():
@@ -52,6 +54,7 @@ FIELDS = {
     "scores": ("scores", "target"),
     "judge": ("judge", "judge_logits"),
     "train_images": ("train_images",),
+    "gap": ("gap",),
 }
 WORDS = {
     "logits": "the encoder's class scores, which this control does not have",
@@ -62,6 +65,7 @@ WORDS = {
     "scores": "class scores of the pictures drawn and seen",
     "judge": "a judge of pictures",
     "train_images": "the training images",
+    "gap": "what the stage gap measures, on a cell's own EEG at the end of training",
 }
 
 

@@ -29,7 +29,9 @@ from zoo.towers.table import unknown
 __all__ = ["compatibility", "deep_check", "valid"]
 
 #: What the stages of every cell make for metrics.
-_MADE = frozenset({"label", "generated", "judge", "train_images", "seen", "features", "scores"})
+_MADE = frozenset(
+    {"label", "generated", "judge", "train_images", "seen", "features", "scores", "gap"}
+)
 #: What an objective makes besides, by its target.
 _MADE_BY = {"label": frozenset({"logits"}), "image": frozenset({"similarity"})}
 #: Settings that only mean something where a denoiser is trained.

@@ -33,7 +33,8 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     ----------
     inputs : mapping
         ``prepare`` and ``select`` always; ``encode``, ``generate``, ``judge``, ``features`` (the
-        judge's scores), ``drawn`` and ``seen`` (a tower's outputs) as the metric's ``needs`` ask.
+        judge's scores), ``drawn`` and ``seen`` (a tower's outputs), ``gap`` as the metric's
+        ``needs`` ask.
     params : dict
         ``metric`` (name), ``params``, ``split``, ``seed``; ``pictures`` ("seen", "train_images"),
         ``dataset`` and ``dataset_params`` where pictures are needed; ``tower`` (name) or
@@ -94,6 +95,8 @@ def read_inputs(inputs: Inputs, params: dict[str, Any], context: Context) -> Met
             ids = np.load(inputs["features"] / "trial_ids.npy", allow_pickle=False).astype(str)
             scores = np.load(inputs["features"] / "judge_logits.npy", allow_pickle=False)
             given["judge_logits"] = scores[_rows(ids, trial_id, "features")]
+    if "gap" in inputs:
+        given["gap"] = json.loads((inputs["gap"] / "gap.json").read_text(encoding="utf-8"))
     given["tower_missing"] = params.get("tower_missing")
     if "drawn" in inputs:
         given |= _tower(inputs, params["tower"], trial_id, distinct)
