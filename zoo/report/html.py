@@ -12,6 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from registry.errors import UserError
 from zoo.report import plots, tables
+from zoo.report.answers import answers_of
+from zoo.report.grid import Grid, grid_of
+from zoo.report.grid_curves import learning, over_quantities
+from zoo.report.grid_layers import measures
+from zoo.report.grid_plots import forest, heat_map
+from zoo.report.grid_table import table
 from zoo.report.strip import SHOWN, strip
 
 #: With more cells than this, curves and pictures stay in their folders.
@@ -36,6 +42,7 @@ def render(folder: Path) -> str:
     groups = [[entry for entry in entries if entry["id"] == one] for one in ids]
     shared = _shared_notes(groups)
     finals = [entry for entry in entries if "step" not in entry["coords"]]
+    grid = grid_of(folder, results)
     template = _environment().get_template("report.html.j2")
     return template.render(
         results=results,
@@ -43,12 +50,36 @@ def render(folder: Path) -> str:
         first=_first(finals, results),
         cells=[_cell(folder, group, results, shared, len(groups)) for group in groups],
         summary=tables.over_cells(entries),
-        glance=plots.at_a_glance(finals),
+        answers=answers_of(results),
+        grid=_grid(grid) if grid else None,
+        folded=len(groups) > DETAILED,
+        # A grid has a line a setting; all marks in one line would say nothing.
+        glance=plots.at_a_glance(finals) if grid is None else None,
         provenance=_provenance(_json(folder / "provenance.json") or {}),
         recipe=_text(folder / "recipe.yaml"),
         shown=SHOWN,
         many=len(groups) > OPEN,
     )
+
+
+def _grid(grid: Grid) -> dict[str, Any]:
+    """Return what the template shows of all cells together."""
+    of_papers = {published["metric"] for published in grid.published}
+    drawn = [label for label in grid.labels if label in {grid.primary, *of_papers}]
+    finals = [entry for setting in grid.settings for entry in setting.cells]
+    return {
+        "n": len(grid.settings),
+        "seeds": grid.seeds,
+        "axes": [f"{axis.title} ({', '.join(axis.levels)})" for axis in grid.axes],
+        "primary": tables.metric_title(grid.primary),
+        "controls": [tables.control_title(control) for control in grid.controls],
+        "forests": [forest(grid, label) for label in drawn],
+        "table": table(grid),
+        "definitions": tables.definitions(finals),
+        "heat": heat_map(grid),
+        "curves": [*filter(None, [learning(grid)]), *over_quantities(grid)],
+        "measures": measures(grid),
+    }
 
 
 def _cell(
