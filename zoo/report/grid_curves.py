@@ -68,7 +68,7 @@ def learning(grid: Grid) -> Curves | None:
     return Curves(
         title="Learning curves",
         caption=f"{title} of pictures drawn at earlier steps of one training and at its end; mean "
-        "over seeds, the band is their range.",
+        "over seeds, the band is their range. Dashed: what the class alone would reach.",
         plot=plot,
         columns=[f"step {step}" for step in steps],
         rows=[

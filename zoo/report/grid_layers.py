@@ -74,7 +74,7 @@ def _measure(grid: Grid, title: str, given: dict[int, list[dict[str, Any]]]) -> 
                 told.append((f"{grid.names[i]}, {when}", figures))
     plot = None
     if found:
-        words = Words("layer", title.partition(": ")[2], "before training")
+        words = Words("layer", title.partition(": ")[2], "before training", whole=True)
         about = f"{title} over the layers; solid after training, dashed before"
         plot = lines(found, grid.axes, len(grid.settings), words, about)
     return Measure(

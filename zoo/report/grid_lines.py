@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from zoo.report.axes import setting_names
 from zoo.report.plots import Plot, bare, svg
@@ -48,12 +49,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Words:
-    """What is written at a plot: the axes' titles, what the dashed lines are."""
+    """What is written at a plot: the axes' titles, what the dashed lines are, ticks along x."""
 
     x: str
     y: str
     dashed: str = ""
     ticks: Mapping[float, str] | None = None
+    whole: bool = False
 
 
 def lines(
@@ -91,6 +93,8 @@ def lines(
     first = grid[0][0]
     if words.ticks:
         first.set_xticks(list(words.ticks), list(words.ticks.values()))
+    if words.whole:
+        first.xaxis.set_major_locator(MaxNLocator(integer=True))
     for row in grid:
         row[0].set_ylabel(words.y)
     _limits(first, list(found.values()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from statistics import fmean
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +31,7 @@ def forest(grid: Grid, label: str) -> Plot:
     """
     order = _grouped(grid)
     heights = _heights(grid, order)
-    fig = Figure(figsize=(8.6, 1.5 + 0.36 * (max(heights, default=0) + 1)), layout="constrained")
+    fig = Figure(layout="constrained")
     axes = fig.add_subplot()
     told = []
     for i, height in zip(order, heights, strict=True):
@@ -47,9 +48,10 @@ def forest(grid: Grid, label: str) -> Plot:
         text = found.figure()
         words = f"{grid.names[i]}: {text.value or text.reason} {text.interval}".strip()
         told.append(", ".join([words, *marks]))
-    _keys(axes, grid, label, order)
+    n_keys = _keys(axes, grid, label, order)
+    fig.set_size_inches(8.6, 1.2 + 0.36 * max(heights) + 0.22 * n_keys)
     axes.set_yticks(heights, [_short(grid.names[i]) for i in order])
-    axes.set_ylim(max(heights, default=0) + 0.6, -0.6)
+    axes.set_ylim(max(heights) + 0.6, -0.6)
     if _is_share(grid, label):
         axes.set_xlim(min(-0.02, axes.get_xlim()[0]), 1.02)
     axes.set_xlabel(metric_title(label))
@@ -162,8 +164,8 @@ def _control(axes: Axes, grid: Grid, i: int, label: str, control: str, height: f
     return f"{value:.3f}"
 
 
-def _keys(axes: Axes, grid: Grid, label: str, order: list[int]) -> None:
-    """Draw the chance level and say what each mark is."""
+def _keys(axes: Axes, grid: Grid, label: str, order: list[int]) -> int:
+    """Draw the chance level and say what each mark is, in as many lines as are returned."""
     axes.plot([], [], color=STYLES[None][0], marker="o", label="real EEG, 95 % interval")
     for control in grid.controls:
         if any(grid.at(i, label, control).value is not None for i in order):
@@ -177,10 +179,11 @@ def _keys(axes: Axes, grid: Grid, label: str, order: list[int]) -> None:
     )
     for source, comparable in sources:
         words = f"the paper's: {source}" + ("" if comparable else " (not comparable)")
+        words = fill(words, 70)
         axes.plot([], [], marker="D", ms=7, mfc="none", mec="#222222", ls="none", label=words)
-    axes.legend(
-        loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2 if sources else 4, frameon=False
-    )
+    columns = 1 if sources else 4
+    axes.figure.legend(loc="outside upper left", ncols=columns, frameon=False, fontsize=9)
+    return -(-len(axes.get_legend_handles_labels()[0]) // columns)
 
 
 def _is_share(grid: Grid, label: str) -> bool:
