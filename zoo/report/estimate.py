@@ -113,8 +113,10 @@ def _interval(
             return ci95, f"over seeds x {units}" if ci95 else f"too few {units}"
         ci95 = bootstrap(scores["score"].to_numpy(), seed=0, clusters=way, resamples=resamples)
         return ci95, f"over {units} of these trainings" if ci95 else f"too few {units}"
-    if enough:
+    if enough and len(set(values)) > 1:
         return bootstrap(np.array(values), seed=0, resamples=resamples), "over seeds alone"
+    if enough:
+        return None, "all seeds alike"
     return None, f"fewer than {MIN_CLUSTERS} seeds and no scores by trial"
 
 

@@ -73,7 +73,7 @@ def _grid(grid: Grid) -> dict[str, Any]:
     return {
         "n": len(grid.settings),
         "seeds": grid.seeds,
-        "axes": [f"{axis.title} ({', '.join(axis.levels)})" for axis in grid.axes],
+        "axes": [f"{axis.title} ({' | '.join(axis.levels)})" for axis in grid.axes],
         "primary": tables.metric_title(grid.primary),
         "controls": [tables.control_title(control) for control in grid.controls],
         "forests": [forest(grid, label) for label in drawn],
