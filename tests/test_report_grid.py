@@ -2,12 +2,19 @@
 
 import json
 import re
+import shutil
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from engine_toys import CELL, add_parts, recipe, with_
 from report_toys import entry, figure, page, write
 
+from zoo.engine import plan as planning
+from zoo.engine.run import run
 from zoo.listing import results_text
 from zoo.report import write_report
 from zoo.report.axes import varying_axes
@@ -76,7 +83,7 @@ def clip_gap(folder, *, seeds=SEEDS, scores=True, **changes):
         {"metric": "accuracy", "value": 0.374, "sd": 0.02, "n": None, "note": None,
          "where": {"conditioner.name": "clip_text"}, "source": "Yang & Liu 2024, Table 1",
          "cells": [f"0-0-{seed}" for seed in range(seeds)], "comparable": False,
-         "why_not": "simulated EEG, small denoiser"},
+         "why_not": "not comparable: simulated EEG, small denoiser"},
         {"metric": "image_class_accuracy", "value": 0.512, "sd": None, "n": 50, "note": "mean of 4",
          "where": {}, "source": "Yang & Liu 2024, Table 9",
          "cells": ["1-2-0"], "comparable": True, "why_not": None},
@@ -377,3 +384,38 @@ def test_the_command_line_tells_the_answers_after_the_table(gap):
     assert paragraphs[1].splitlines() == [answer["sentence"] for answer in results["answers"]]
     alone = results_text({**results, "answers": []}).split("\n\n")
     assert alone == [paragraphs[0], *paragraphs[2:]]
+
+
+def test_a_real_grid_of_toys_is_reported_from_its_folder(tmp_path, monkeypatch):
+    add_parts(monkeypatch)
+    monkeypatch.setattr(planning, "STAGES", "toy_stages")
+    monkeypatch.chdir(tmp_path)
+    report = SimpleNamespace(write_report=lambda folder: folder)
+    monkeypatch.setitem(sys.modules, "zoo.report", report)
+    cells = [
+        replace(
+            with_(with_(CELL, "encoder", params={"power": power}), "conditioner",
+                  train={"snapshots": [2, 4]}),
+            id=f"power={power},seed={seed}",
+            coords={"encoder.params.power": power, "seed": seed},
+            seed=seed,
+        )
+        for power in (1, 2)
+        for seed in (0, 1)
+    ]  # fmt: skip
+    folder = run(recipe(*cells), store=tmp_path / "store").folder
+    shutil.rmtree(tmp_path / "store")
+    monkeypatch.delitem(sys.modules, "zoo.report")
+    assert not (folder / "failures").exists()
+    results = json.loads((folder / "results.json").read_text())
+    for one in results["cells"]:  # toys say less of themselves than real parts do
+        one["training"] = {"parameters": 5, "steps": 6}
+        for metric in one["metrics"].values():
+            metric.update({"unit": "trial", "split": "test", "definition": "made up"})
+    (folder / "results.json").write_text(json.dumps(results))
+    found = page(folder)
+    assert "2 settings in 2 seeds (0, 1). What varies: power (1 | 2)." in found.text
+    assert "over trials of these trainings" in found.text
+    (alt,) = alts(found, "Learning curves of image class accuracy over the steps")
+    assert re.search(r"power 2: \d\.\d{3} at 2, \d\.\d{3} at 4, \d\.\d{3} at 6", alt)
+    assert found.wrong == []

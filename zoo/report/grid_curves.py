@@ -137,7 +137,7 @@ def _over_steps(grid: Grid, i: int, label: str, control: str | None) -> dict[int
     ends: dict[int, list[dict[str, Any]]] = {}
     for entry in grid.finals(i, control) if metrics else []:
         step = _last_step(grid, i, entry)
-        if step is not None and label in entry["metrics"]:
+        if step is not None and step >= max(metrics) and label in entry["metrics"]:
             ends.setdefault(step, []).append(entry["metrics"][label])
     found = {step: estimate(given, None) for step, given in sorted({**metrics, **ends}.items())}
     return {step: one for step, one in found.items() if one.value is not None}

@@ -60,8 +60,8 @@ def forest(grid: Grid, label: str) -> Plot:
     return Plot(svg(fig), f"Forest plot of {metric_title(label)}. {'; '.join(told)}.")
 
 
-def heat_map(grid: Grid) -> tuple[Plot, str] | None:
-    """Plot the primary metric in squares: encoder side against conditioner side.
+def heat_map(grid: Grid, label: str) -> tuple[Plot, str] | None:
+    """Plot a metric in squares: encoder side against conditioner side.
 
     Where one side alone varies, its two leading axes. Returns the plot and what its caption says;
     None where a single axis varies.
@@ -74,7 +74,7 @@ def heat_map(grid: Grid) -> tuple[Plot, str] | None:
     (row_of, row_levels), (column_of, column_levels) = joined(rows, n), joined(columns, n)
     squares: dict[tuple[str, str], list[float]] = {}
     for i in range(n):
-        if (value := grid.at(i, grid.primary).value) is not None:
+        if (value := grid.at(i, label).value) is not None:
             squares.setdefault((row_of[i], column_of[i]), []).append(value)
     means = np.full((len(row_levels), len(column_levels)), np.nan)
     for (row, column), values in squares.items():
@@ -98,7 +98,7 @@ def heat_map(grid: Grid) -> tuple[Plot, str] | None:
     axes.set_ylabel(title_of_rows)
     axes.set_xlabel(title_of_columns)
     axes.tick_params(length=0)
-    fig.colorbar(picture, ax=axes, label=metric_title(grid.primary))
+    fig.colorbar(picture, ax=axes, label=metric_title(label))
     told = [
         f"{row}, {column}: " + ("none" if np.isnan(value) else f"{value:.3f}")
         for row, line in zip(row_levels, means, strict=True)
@@ -109,7 +109,7 @@ def heat_map(grid: Grid) -> tuple[Plot, str] | None:
     if rest:
         over = " and ".join(axis.title for axis in rest)
         caption += f" Each square is a mean over {over}, which the table tells apart."
-    return Plot(svg(fig), f"Heat map of {metric_title(grid.primary)}. {'; '.join(told)}."), caption
+    return Plot(svg(fig), f"Heat map of {metric_title(label)}. {'; '.join(told)}."), caption
 
 
 def _sides(axes: list[Axis]) -> tuple[list[Axis], list[Axis], list[Axis]] | None:

@@ -72,7 +72,8 @@ def published_line(one: dict[str, Any], *, with_metric: bool = True) -> str:
         text += f" ({one['note']})"
     if not one.get("comparable"):
         text += " — not comparable"
-        text += f": {one['why_not']}" if one.get("why_not") else ""
+        why = (one.get("why_not") or "").removeprefix("not comparable: ")
+        text += f": {why}" if why else ""
     return text
 
 

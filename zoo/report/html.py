@@ -80,7 +80,11 @@ def _grid(grid: Grid) -> dict[str, Any]:
         "table": table(grid),
         "definitions": tables.definitions(finals),
         "published": bool(grid.published),
-        "heat": heat_map(grid),
+        "heat": [
+            (tables.metric_title(label), *found)
+            for label in drawn
+            if (found := heat_map(grid, label))
+        ],
         "curves": [*filter(None, [learning(grid)]), *over_quantities(grid)],
         "measures": measures(grid),
     }
