@@ -1,61 +1,18 @@
 """The report on a run folder made by hand: what it says, and what it does when things miss."""
 
 import json
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from report_toys import LEAKAGE, entry, figure, page, write
 
 from registry.errors import UserError
 from zoo.report import tables, write_report
 from zoo.report.strip import spread
 
 CLASSES = ["daisy", "canoe", "mug"]
-LEAKAGE = "Trials of a class lie in one block: <figures> may read the block."
-
-
-def figure(value, **changes):
-    """One figure as results.json holds it."""
-    about = {"n": 30, "unit": "trial", "split": "test", "definition": "Share of test trials."}
-    return {"value": value, "ci95": [value - 0.1, value + 0.05], "chance": 1 / 3} | about | changes
-
-
-def entry(control, *, cell="cell", coords=None, value=0.8, notes=(), **changes):
-    """One row of results.json."""
-    metrics = {"image_class_accuracy": figure(value, selected_on="val")}
-    if control is None:
-        metrics = {"accuracy": figure(value + 0.1), **metrics}
-    condition = "condition.class_label.csv" if control == "class_label" else "condition.csv"
-    return {
-        "id": cell,
-        "coords": coords or {},
-        "control": control,
-        "seed": 0,
-        "metrics": metrics,
-        "logs": {"encode": f"logs/{cell}/encode.csv", "condition": f"logs/{cell}/{condition}"},
-        "gallery": f"gallery/{cell}",
-        "notes": [LEAKAGE, *notes],
-        "timings": {"encode": 12.3},
-        "failures": [],
-    } | changes
-
-
-def write(folder, entries, **changes):
-    """Write results.json."""
-    results = {
-        "schema": 1,
-        "recipe": "synthetic",
-        "summary": "A made-up run",
-        "scale": "pocket",
-        "data": "simulated",
-        "weights": "pocket",
-        "stand_ins": ["data", "weights"],
-        "cells": entries,
-        "contribution": {},
-    } | changes
-    (folder / "results.json").write_text(json.dumps(results))
 
 
 def fill(folder, cell="cell", controls=("real", "shuffled_eeg", "class_label")):
@@ -106,42 +63,6 @@ def run_folder(tmp_path):
                     "machine": {"cores": 2, "threads": None}})
     )  # fmt: skip
     return tmp_path
-
-
-class Page(HTMLParser):
-    """Collects what a reader sees, the tags left open and the addresses used."""
-
-    VOID = frozenset({"meta", "img", "br", "link", "input"})
-
-    def __init__(self, html):
-        super().__init__()
-        self.words, self.open, self.wrong = [], [], []
-        self.links, self.images, self.titles = [], [], []
-        self.feed(html)
-        self.text = " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag, attrs):
-        attrs = dict(attrs)
-        self.links += [attrs["href"]] if "href" in attrs else []
-        self.titles += [attrs["title"]] if "title" in attrs else []
-        if tag == "img":
-            self.images.append(attrs)
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if not self.open or self.open.pop() != tag:
-            self.wrong.append(tag)
-
-    def handle_data(self, data):
-        if not self.open or self.open[-1] != "style":
-            self.words.append(data)
-
-
-def page(folder):
-    path = write_report(folder)
-    assert path == folder / "report.html"
-    return Page(path.read_text(encoding="utf-8"))
 
 
 def test_figures_stand_with_interval_n_split_and_selection(run_folder):

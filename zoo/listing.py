@@ -228,7 +228,13 @@ def results_text(results: dict[str, Any]) -> str:
     seeds = ", ".join(dict.fromkeys(str(cell["seed"]) for cell in results["cells"]))
     used = ", ".join(f"{name}: {results[name]}" for name in ("data", "weights", "scale"))
     stamp = f"seed: {seeds}, {used}"
-    return "\n\n".join([_columns(table), *_trust(results), stamp])
+    return "\n\n".join([_columns(table), *_answers(results), *_trust(results), stamp])
+
+
+def _answers(results: dict[str, Any]) -> list[str]:
+    """Return what the analyses of a grid answered, one sentence a line, the primary one first."""
+    said = [answer["sentence"] for answer in results.get("answers") or []]
+    return ["\n".join(said)] if said else []
 
 
 def _trust(results: dict[str, Any]) -> list[str]:

@@ -12,6 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from registry.errors import UserError
 from zoo.report import plots, tables
+from zoo.report.answers import answers_of
+from zoo.report.grid import Grid, grid_of
+from zoo.report.grid_curves import learning, over_quantities
+from zoo.report.grid_layers import measures
+from zoo.report.grid_plots import forest, heat_map
+from zoo.report.grid_table import table
 from zoo.report.strip import SHOWN, strip
 
 #: With more cells than this, curves and pictures stay in their folders.
@@ -36,19 +42,52 @@ def render(folder: Path) -> str:
     groups = [[entry for entry in entries if entry["id"] == one] for one in ids]
     shared = _shared_notes(groups)
     finals = [entry for entry in entries if "step" not in entry["coords"]]
+    grid = grid_of(folder, results)
+    folded = len(groups) > DETAILED
+    # With many cells a definition that they share is told once.
+    told = tables.definitions(finals) if folded and grid else []
     template = _environment().get_template("report.html.j2")
     return template.render(
         results=results,
         notes=shared,
         first=_first(finals, results),
-        cells=[_cell(folder, group, results, shared, len(groups)) for group in groups],
+        cells=[_cell(folder, group, results, shared, len(groups), told) for group in groups],
         summary=tables.over_cells(entries),
-        glance=plots.at_a_glance(finals),
+        answers=answers_of(results),
+        grid=_grid(grid) if grid else None,
+        folded=folded,
+        # A grid has a line a setting; all marks in one line would say nothing.
+        glance=plots.at_a_glance(finals) if grid is None else None,
         provenance=_provenance(_json(folder / "provenance.json") or {}),
         recipe=_text(folder / "recipe.yaml"),
         shown=SHOWN,
         many=len(groups) > OPEN,
     )
+
+
+def _grid(grid: Grid) -> dict[str, Any]:
+    """Return what the template shows of all cells together."""
+    of_papers = {published["metric"] for published in grid.published}
+    drawn = [label for label in grid.labels if label in {grid.primary, *of_papers}]
+    finals = [e for group in grid.entries for e in group if "step" not in e["coords"]]
+    return {
+        "n": len(grid.settings),
+        "seeds": grid.seeds,
+        "axes": [f"{axis.title} ({' | '.join(axis.levels)})" for axis in grid.axes],
+        "primary": tables.metric_title(grid.primary),
+        "controls": [tables.control_title(control) for control in grid.controls],
+        "forests": [forest(grid, label) for label in drawn],
+        "table": table(grid),
+        "definitions": tables.definitions(finals),
+        "published": bool(grid.published),
+        "heat": [
+            (tables.metric_title(label), *found)
+            for label in drawn
+            if (found := heat_map(grid, label))
+        ],
+        "curves": [*filter(None, [learning(grid)]), *over_quantities(grid)],
+        "measures": measures(grid),
+    }
 
 
 def _cell(
@@ -57,6 +96,7 @@ def _cell(
     results: dict[str, Any],
     shared: list[str],
     n_cells: int,
+    told: list[tuple[str, str]],
 ) -> dict[str, Any]:
     """Return what the template shows of one cell: its variants, tables, curves and pictures."""
     finals = [entry for entry in group if "step" not in entry["coords"]]
@@ -69,7 +109,7 @@ def _cell(
         "seed": group[0]["seed"],
         "controls": [tables.control_title(control) for control in controls],
         "rows": tables.rows(finals),
-        "definitions": tables.definitions(finals),
+        "definitions": [pair for pair in tables.definitions(finals) if pair not in told],
         **_trust(group[0], results),
         "snapshots": [
             (entry["coords"]["step"], tables.control_title(entry["control"]), entry)

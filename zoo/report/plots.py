@@ -78,8 +78,8 @@ def at_a_glance(entries: Sequence[dict[str, Any]]) -> Plot | None:
     axes.set_xlim(min(-0.02, low), 1.02)
     axes.grid(axis="x", color="#dddddd")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False)
-    _bare(axes)
-    return Plot(_svg(fig), "Every figure with its 95 % interval; the numbers are in the table.")
+    bare(axes)
+    return Plot(svg(fig), "Every figure with its 95 % interval; the numbers are in the table.")
 
 
 #: Title -> the column by which the best epoch was chosen.
@@ -118,8 +118,8 @@ def learning_curves(logs: dict[str, pd.DataFrame]) -> Plot | None:
         else:
             _denoising(axes, denoiser)
         axes.grid(color="#e5e5e5")
-        _bare(axes)
-    return Plot(_svg(fig), f"Learning curves: {'; '.join(panels)}.")
+        bare(axes)
+    return Plot(svg(fig), f"Learning curves: {'; '.join(panels)}.")
 
 
 def _encoder_loss(axes: Axes, log: pd.DataFrame) -> None:
@@ -176,12 +176,14 @@ def _metrics(entries: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [metric for entry in entries for metric in entry["metrics"].values()]
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
+    """Leave out what frames a plot."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(length=0)
 
 
-def _svg(fig: Figure) -> str:
+def svg(fig: Figure) -> str:
+    """Return a figure as the address of an ``img`` element, the same for the same figure."""
     import matplotlib as mpl
 
     buffer = io.BytesIO()

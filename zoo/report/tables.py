@@ -9,6 +9,8 @@ from typing import Any
 
 from zoo.controls import CONTROLS
 
+#: Keys of a component's block in a recipe.
+_OF_BLOCKS = ("name", "params", "train", "sample")
 #: An entry of ``results.json``: one cell as it is, under a control, or at a snapshot.
 Entry = dict[str, Any]
 
@@ -69,7 +71,9 @@ def axis_title(axis: str) -> str:
 def value_text(value: Any) -> str:
     """Return a recipe's value as a person would write it."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {value_text(inner)}" for key, inner in value.items())
+        # What a block is made of (name, params, train) says nothing that its values do not.
+        said = {key: "" if key in _OF_BLOCKS else f"{key} " for key in value}
+        return ", ".join(said[key] + value_text(inner) for key, inner in value.items())
     if isinstance(value, list | tuple):
         return " ".join(value_text(inner) for inner in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

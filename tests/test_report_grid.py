@@ -1,0 +1,421 @@
+"""The report of a grid, on run folders made by hand: settings, papers, plots, layers, answers."""
+
+import json
+import re
+import shutil
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from engine_toys import CELL, add_parts, recipe, with_
+from report_toys import entry, figure, page, write
+
+from zoo.engine import plan as planning
+from zoo.engine.run import run
+from zoo.listing import results_text
+from zoo.report import write_report
+from zoo.report.axes import varying_axes
+from zoo.report.estimate import estimate
+from zoo.report.tables import over_cells
+
+PATHS = [
+    {"name": "clip_text", "params": {"text_encoder": "trained"}, "train": {"lr": 0.001}},
+    {"name": "clip_text", "params": {"text_encoder": "frozen"}, "train": {"lr": 0.003}},
+    {"name": "linear", "train": {"lr": 0.01}},
+]
+OPENS = ["none", "attn2_lora", "attn2"]
+STEPS = [25, 50, 100, 200]
+SEEDS = 5
+
+
+def value_of(path, opens, seed, step=200):
+    """The figure of a made-up cell: every setting has one of its own, and so has every seed."""
+    return round(0.32 + 0.15 * path + 0.05 * opens + 0.01 * seed + 0.0004 * step, 4)
+
+
+def layers(path, seed):
+    """Rows of a metric's table: two measures, one with layers."""
+    about = {"ci95": None, "n": 40, "unit": "trial", "split": "test"}
+    rows = [
+        {"measure": "cka", "layer": layer, "when": when, "value": 0.1 * layer + up + 0.01 * seed}
+        | about | {"definition": "Linear CKA of EEG-made and real text."}
+        for layer in range(3)
+        for when, up in (("before", 0.05), ("after", 0.25 + 0.1 * path))
+    ]  # fmt: skip
+    single = {"measure": "centroid_distance", "layer": None, "when": "after", "value": 1.5 + path}
+    return [*rows, single | about | {"definition": "Distance of the centroids."}]
+
+
+def clip_gap(folder, *, seeds=SEEDS, scores=True, **changes):
+    """Three paths by three openings by seeds, with snapshots, controls, tables and papers."""
+    entries, rng = [], np.random.default_rng(0)
+    for p, path in enumerate(PATHS):
+        for o, opens in enumerate(OPENS):
+            for seed in range(seeds):
+                cell = f"{p}-{o}-{seed}"
+                coords = {"conditioner": path, "conditioner.params.opens": opens, "seed": seed}
+                final = value_of(p, o, seed)
+                table = layers(p, seed) if path["name"] == "clip_text" else None
+                metrics = {
+                    "accuracy": figure(0.9),
+                    "image_class_accuracy": figure(final),
+                    "gap": figure(0.5, table=table, chance=None),
+                }
+                if scores:
+                    hits = rng.permutation(np.arange(400) < round(400 * final))
+                    metrics["image_class_accuracy"]["value"] = hits.mean()
+                    write_scores(folder / "scores" / cell / "image_class_accuracy.csv", hits)
+                training = {"parameters": 1234567 + p, "total": 9876543, "steps": 200,
+                            "seconds_per_step": 0.5 + 0.1 * seed}  # fmt: skip
+                about = {"cell": cell, "coords": coords, "seed": seed}
+                entries.append(entry(None, **about, metrics=metrics, training=training))
+                entries.append(entry("shuffled_eeg", **about, value=0.111))
+                if seed == 0:
+                    entries.append(entry("class_label", **about, value=0.98, training=training))
+                for step in STEPS:
+                    at = {**coords, "step": step}
+                    short = {"image_class_accuracy": figure(value_of(p, o, seed, step))}
+                    entries.append(entry(None, **about | {"coords": at}, metrics=short))
+    published = [
+        {"metric": "accuracy", "value": 0.374, "sd": 0.02, "n": None, "note": None,
+         "where": {"conditioner.name": "clip_text"}, "source": "Yang & Liu 2024, Table 1",
+         "cells": [f"0-0-{seed}" for seed in range(seeds)], "comparable": False,
+         "why_not": "not comparable: simulated EEG, small denoiser"},
+        {"metric": "image_class_accuracy", "value": 0.512, "sd": None, "n": 50, "note": "mean of 4",
+         "where": {}, "source": "Yang & Liu 2024, Table 9",
+         "cells": ["1-2-0"], "comparable": True, "why_not": None},
+        {"metric": "fid", "value": 88.0, "sd": None, "n": None, "note": None, "where": {},
+         "source": "Yang & Liu 2024, Table 3", "cells": [], "comparable": False,
+         "why_not": "simulated EEG"},
+    ]  # fmt: skip
+    answers = [
+        {"analysis": "area_under_curve", "label": "trained against linear",
+         "sentence": "The pocket text encoder is the slower door: 0.300 less area.",
+         "value": -0.3, "ci95": [-0.35, -0.25], "n": 400, "unit": "trial", "split": "test",
+         "metric": "image_class_accuracy", "definition": "Area under accuracy over steps.",
+         "rows": [{"arm": "trained", "area": 0.41, "ci95": [0.4, 0.42]}, {"arm": "linear"}]},
+        {"analysis": "rank_correlation", "label": None, "value": None, "reason": "two encoders",
+         "sentence": "Whether better classifiers draw better cannot be told.",
+         "definition": "", "rows": []},
+    ]  # fmt: skip
+    write(folder, entries, **{"published": published, "answers": answers} | changes)
+
+
+def write_scores(path, hits):
+    """Write the scores of one cell as a run folder keeps them."""
+    path.parent.mkdir(parents=True)
+    trials = [f"t{i}" for i in range(len(hits))]
+    table = pd.DataFrame({"trial_id": trials, "subject": 1, "image_id": trials})
+    table.assign(score=hits.astype(float), cluster=trials).to_csv(path, index=False)
+
+
+def alts(found, begin):
+    return [image["alt"] for image in found.images if image["alt"].startswith(begin)]
+
+
+@pytest.fixture(scope="module")
+def gap(tmp_path_factory):
+    """The page of the whole grid, with its folder."""
+    folder = tmp_path_factory.mktemp("gap")
+    clip_gap(folder)
+    return page(folder), folder
+
+
+def test_settings_are_named_by_what_varies(gap):
+    found, _ = gap
+    said = "9 settings in 5 seeds (0, 1, 2, 3, 4). What varies: conditioner (clip_text, text "
+    said += (
+        "encoder trained | clip_text, text encoder frozen | linear); opens (none | attn2_lora | "
+    )
+    assert said + "attn2). Read by: image class accuracy." in found.text
+    about_grid = found.text[found.text.index("The grid") : found.text.index("Over 45 cells")]
+    assert "lr" not in about_grid
+
+
+def test_each_setting_has_a_row_with_seeds_split_n_and_interval(gap):
+    text = gap[0].text
+    row = text[text.index("clip_text, text encoder frozen, opens attn2 0.670") :]
+    said = re.match(
+        r".*? 0\.670 \[(0\.\d+), (0\.\d+)\] n = 30 trials · test · mean of 5 seeds, SD 0\.016, "
+        r"0\.650 to 0\.690 · over seeds x trials paper: 0\.512, n = 50, ", row
+    )  # fmt: skip
+    assert said, row[:300]
+    low, high = map(float, said.groups())
+    assert 0.6 < low < 0.66 < 0.68 < high < 0.74
+    assert "1 234 567 of 9 876 543 0.7 200 steps" in text  # trained by "trained", mean of seeds
+    assert "1 234 569 of" in text
+    assert gap[0].wrong == []
+
+
+def test_figures_of_papers_stand_beside_ours_and_are_theirs(gap):
+    text = gap[0].text
+    ours = "setting image class accuracy image class accuracy, published"
+    assert f"{ours} accuracy accuracy, published gap trained parameters" in text
+    assert (
+        "paper: 0.374, SD 0.020, Yang & Liu 2024, Table 1 — not comparable: simulated EEG, small "
+        "denoiser"
+    ) in text
+    assert text.count("Table 1 — not comparable") == 1, "beside one setting of nine"
+    paper = "paper: 0.512, n = 50, Yang & Liu 2024, Table 9 (mean of 4)"
+    assert paper in text
+    assert f"{paper} — not" not in text
+    alone = text[text.index("Published figures that no setting stands beside") :]
+    assert "88.000 (fid), Yang & Liu 2024, Table 3 — not comparable: simulated EEG" in alone[:140]
+
+
+def test_controls_and_chance_are_lines_of_their_own(gap):
+    text = gap[0].text
+    ceiling = "class label (ceiling) control: mean over the settings that have it 0.980 (0.980 to "
+    assert f"{ceiling}0.980, 9 settings)" in text
+    assert "shuffled EEG control: mean over the settings that have it 0.111" in text
+    assert "chance 0.333 – 0.333" in text
+
+
+def test_the_forest_marks_settings_controls_and_papers(gap):
+    own, encoder = alts(gap[0], "Forest plot of ")
+    assert own.startswith("Forest plot of image class accuracy. clip_text, text encoder trained, ")
+    assert re.search(
+        r"clip_text, text encoder frozen, opens attn2: 0\.670 \[0\.\d+, 0\.\d+\], shuffled EEG "
+        r"0\.111, class label \(ceiling\) 0\.980, the paper's 0\.512;", own
+    )  # fmt: skip
+    assert own.count("the paper's") == 1
+    assert encoder.startswith("Forest plot of accuracy.")
+    assert encoder.count("the paper's 0.374") == 1
+
+
+def test_the_heat_map_puts_path_against_opening(gap):
+    (alt,) = alts(gap[0], "Heat map of image class accuracy.")
+    squares = alt.partition(". ")[2].rstrip(".").split("; ")
+    assert len(squares) == 9
+    assert "clip_text, text encoder trained, attn2_lora: 0.470" in squares
+    assert "linear, attn2: 0.820" in squares
+    assert "Rows: conditioner; columns: opens. Colours run from 0 to 1." in gap[0].text
+
+
+def test_learning_curves_run_over_snapshots_to_the_end(gap):
+    (alt,) = alts(gap[0], "Learning curves of image class accuracy over the steps of training.")
+    line = "linear, opens none: 0.650 at 25, 0.660 at 50, 0.680 at 100, 0.720 at 200 "
+    assert f"{line}(class label (ceiling): 0.980)" in alt
+    assert alt.count("at 200") == 9
+    assert "setting step 25 step 50 step 100 step 200" in gap[0].text
+
+
+def test_layers_are_told_before_and_after(gap):
+    (alt,) = alts(gap[0], "gap: cka over the layers; solid after training, dashed before.")
+    line = "clip_text, text encoder frozen, opens none: 0.370 at 0, 0.470 at 1, 0.570 at 2 "
+    assert f"{line}(before training: 0.070 at 0, 0.170 at 1, 0.270 at 2)" in alt
+    assert "linear" not in alt
+    text = gap[0].text
+    assert "Linear CKA of EEG-made and real text. (n = 40 trials, test) Mean over seeds" in text
+    without = text[text.index("gap: centroid distance") :]
+    assert "opens none, after 1.500 5 seeds, 1.500 to 1.500" in without[:200]
+    assert not alts(gap[0], "gap: centroid")
+
+
+def test_answers_stand_at_the_top_with_their_interval(gap):
+    text = gap[0].text
+    sentence = "The pocket text encoder is the slower door: 0.300 less area."
+    assert text.index(sentence) < text.index("cannot be told") < text.index("Before you read")
+    said = f"{sentence} -0.300 95 % interval [-0.350, -0.250] n = 400 trials · test · image class"
+    assert said in text
+    assert "Area under accuracy over steps. arm area ci95 trained 0.410 [0.400, 0.420]" in text
+    assert "Whether better classifiers draw better cannot be told. No figure: two encoders" in text
+
+
+def test_many_cells_are_folded_and_the_page_stays_small(gap):
+    found, folder = gap
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert html.count('<details class="cell"') == 45
+    assert len(html) < 1_000_000
+    definition = "Share of test trials."
+    assert html.count(definition) == 3, "once a metric"
+    assert write_report(folder).read_text(encoding="utf-8") == html
+    assert found.open == []
+
+
+def test_cells_of_a_small_grid_are_open(tmp_path):
+    write(tmp_path, [entry(None, cell=str(s), seed=s, coords={"seed": s}) for s in range(2)])
+    write_report(tmp_path)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<section class="cell" id="0"' in html
+    assert '<details class="cell"' not in html
+    assert "1 setting in 2 seeds (0, 1)" in page(tmp_path).text
+
+
+def grid_of_two_sides(folder):
+    """Encoders by conditioners, one of the nine cells not run."""
+    pairs = [(e, c) for e in ("eegnet", "lstm", "conformer") for c in ("linear", "ip", "text")]
+    entries = [
+        entry(None, cell=f"{e}-{c}", value=0.1 * i, coords={"conditioner.name": c, "encoder": e})
+        for i, (e, c) in enumerate(pairs)
+        if (e, c) != ("lstm", "ip")
+    ]
+    write(folder, entries)
+
+
+def test_the_heat_map_puts_encoders_against_conditioners(tmp_path):
+    grid_of_two_sides(tmp_path)
+    found = page(tmp_path)
+    (alt,) = alts(found, "Heat map")
+    assert "eegnet, ip: 0.100; eegnet, text: 0.200; lstm, linear: 0.300; lstm, ip: none;" in alt
+    assert "Rows: encoder; columns: conditioner." in found.text
+    assert "eegnet" in found.text
+    assert "fewer than" not in found.text, "one seed keeps the interval of its metric"
+    assert "0.200 [0.100, 0.250] n = 30 trials · test · 1 seed · over trials of this" in found.text
+
+
+def test_a_quantity_gets_a_curve(tmp_path):
+    entries = [
+        entry(None, cell=f"{e}{m}", value=v, coords={"dataset.params.minutes": m, "encoder": e})
+        for e, up in (("eegnet", 0.0), ("lstm", 0.2))
+        for m, v in ((5, 0.4 + up), (1, 0.2 + up), (None, 0.6 + up))
+    ]
+    write(tmp_path, entries)
+    found = page(tmp_path)
+    (alt,) = alts(found, "image class accuracy over minutes")
+    assert "eegnet: 0.200 at 1, 0.400 at 5, 0.600 at none; lstm: 0.400 at 1" in alt
+    assert "setting minutes 1 minutes 5 minutes none eegnet 0.200 [0.100, 0.250]" in found.text
+
+
+def test_the_first_analysis_names_the_primary_metric(tmp_path):
+    cells = [entry(None, cell=str(k), coords={"encoder.params.k": k}) for k in (1, 2)]
+    write(tmp_path, cells)
+    assert "Read by: image class accuracy." in page(tmp_path).text
+    answer = {"analysis": "slope", "sentence": "Yes.", "value": 1.0, "metric": "accuracy"}
+    write(tmp_path, cells, answers=[answer])
+    assert "Read by: accuracy." in page(tmp_path).text
+
+
+def test_a_setting_without_a_figure_says_why(tmp_path):
+    failed = {"value": None, "reason": "not computed: the loss became NaN"}
+    cells = [
+        entry(None, cell="a", coords={"encoder.params.k": 1}),
+        entry(None, cell="b", coords={"encoder.params.k": 2}, metrics={
+            "accuracy": failed, "image_class_accuracy": failed}),
+    ]  # fmt: skip
+    write(tmp_path, cells)
+    assert "k 2 not computed: the loss became NaN" in page(tmp_path).text
+
+
+def axes(*coords):
+    return [(axis.title, axis.values) for axis in varying_axes(coords)]
+
+
+def test_axes_are_what_varies_leaf_by_leaf():
+    def block(name, **params):
+        return {"conditioner": {"name": name, "params": params}}
+
+    # A parameter that the name decides is no axis, nor is what does not vary.
+    assert axes(block("a", k=1, n=3), block("b", k=2, n=3)) == [("conditioner", ("a", "b"))]
+    # One that another component has, too, is an axis of its own.
+    found = axes(block("a", k=1), block("a", k=2), block("b", k=1), block("b", k=2))
+    assert found == [("conditioner", ("a", "a", "b", "b")), ("k", ("1", "2", "1", "2"))]
+    # One that only some have belongs to the name.
+    assert axes(block("a", k=1), block("a", k=2), block("b")) == [
+        ("conditioner", ("a, k 1", "a, k 2", "b"))
+    ]
+    # What moves together is one axis; two parameters of one name are told apart.
+    assert axes({"dataset.params.subject": 1, "dataset.params.test": [1]},
+                {"dataset.params.subject": 2, "dataset.params.test": [2]}) == [
+        ("subject", ("1", "2"))]  # fmt: skip
+    two = [{"encoder.train.lr": a, "conditioner.train.lr": b} for a in (0.1, 0.2) for b in (1, 2)]
+    assert [title for title, _ in axes(*two)] == ["encoder lr", "conditioner lr"]
+
+
+def test_rates_are_an_axis_only_where_they_vary_by_themselves():
+    follows = [{"encoder": {"name": n, "train": {"lr": r}}} for n, r in (("a", 1.0), ("b", 2.0))]
+    assert axes(*follows) == [("encoder", ("a", "b"))]
+    free = [{"encoder.name": n, "encoder.train.lr": r} for n in "ab" for r in (0.1, 0.2)]
+    assert [title for title, _ in axes(*free)] == ["encoder", "lr"]
+
+
+def test_subjects_are_no_quantity():
+    by = {n: varying_axes([{f"dataset.params.{n}": k} for k in (1, 2)]) for n in ("subject", "k")}
+    assert by["subject"][0].numbers is None
+    assert by["k"][0].numbers == (1.0, 2.0)
+
+
+def scores_of(values, n=60):
+    """Scores by trial whose mean is each seed's value."""
+    tables = []
+    for seed, value in enumerate(values):
+        trials = [f"t{i}" for i in range(n)]
+        table = pd.DataFrame({"trial_id": trials, "image_id": trials, "cluster": trials})
+        tables.append(table.assign(score=np.arange(n) < round(n * value), seed=seed))
+    return pd.concat(tables).assign(score=lambda t: t["score"].astype(float))
+
+
+def test_intervals_over_seeds_are_wider_where_seeds_differ():
+    def width(values):
+        found = estimate([figure(v) for v in values], scores_of(values))
+        assert found.how == "over seeds x trials"
+        assert found.ci95[0] < found.value < found.ci95[1]
+        return found.ci95[1] - found.ci95[0]
+
+    assert width([0.1, 0.3, 0.5, 0.7, 0.9]) > 1.5 * width([0.5] * 5)
+
+
+def test_few_seeds_are_not_resampled():
+    three = estimate([figure(v) for v in (0.4, 0.5, 0.6)], scores_of((0.4, 0.5, 0.6)))
+    assert three.how == "over trials of these trainings"
+    assert three.ci95 is not None
+    without = estimate([figure(v) for v in (0.4, 0.5, 0.6)], None)
+    assert (without.ci95, without.how) == (None, "fewer than 5 seeds and no scores by trial")
+    assert estimate([figure(0.1 * k) for k in range(5)], None).how == "over seeds alone"
+    # Scores that are not what the value is the mean of give no interval.
+    other = estimate([figure(v) for v in (0.4, 0.5, 0.6)], scores_of((0.1, 0.5, 0.6)))
+    assert other.ci95 is None
+
+
+def test_blocks_are_told_by_their_values():
+    coords = {"conditioner": PATHS[0]}
+    cells = [entry(None, cell=c, coords=coords) for c in "ab"]
+    title = over_cells(cells)["cells"][0][1]
+    assert title == "conditioner: clip_text, text_encoder trained, lr 0.001"
+
+
+def test_the_command_line_tells_the_answers_after_the_table(gap):
+    results = json.loads((gap[1] / "results.json").read_text())
+    paragraphs = results_text(results).split("\n\n")
+    assert paragraphs[0].startswith("cell ")
+    assert paragraphs[1].splitlines() == [answer["sentence"] for answer in results["answers"]]
+    alone = results_text({**results, "answers": []}).split("\n\n")
+    assert alone == [paragraphs[0], *paragraphs[2:]]
+
+
+def test_a_real_grid_of_toys_is_reported_from_its_folder(tmp_path, monkeypatch):
+    add_parts(monkeypatch)
+    monkeypatch.setattr(planning, "STAGES", "toy_stages")
+    monkeypatch.chdir(tmp_path)
+    report = SimpleNamespace(write_report=lambda folder: folder)
+    monkeypatch.setitem(sys.modules, "zoo.report", report)
+    cells = [
+        replace(
+            with_(with_(CELL, "encoder", params={"power": power}), "conditioner",
+                  train={"snapshots": [2, 4]}),
+            id=f"power={power},seed={seed}",
+            coords={"encoder.params.power": power, "seed": seed},
+            seed=seed,
+        )
+        for power in (1, 2)
+        for seed in (0, 1)
+    ]  # fmt: skip
+    folder = run(recipe(*cells), store=tmp_path / "store").folder
+    shutil.rmtree(tmp_path / "store")
+    monkeypatch.delitem(sys.modules, "zoo.report")
+    assert not (folder / "failures").exists()
+    results = json.loads((folder / "results.json").read_text())
+    for one in results["cells"]:  # toys say less of themselves than real parts do
+        one["training"] = {"parameters": 5, "steps": 6}
+        for metric in one["metrics"].values():
+            metric.update({"unit": "trial", "split": "test", "definition": "made up"})
+    (folder / "results.json").write_text(json.dumps(results))
+    found = page(folder)
+    assert "2 settings in 2 seeds (0, 1). What varies: power (1 | 2)." in found.text
+    assert "over trials of these trainings" in found.text
+    (alt,) = alts(found, "Learning curves of image class accuracy over the steps")
+    assert re.search(r"power 2: \d\.\d{3} at 2, \d\.\d{3} at 4, \d\.\d{3} at 6", alt)
+    assert found.wrong == []

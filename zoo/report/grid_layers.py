@@ -1,0 +1,114 @@
+"""What a metric measured layer by layer, before and after training: a plot a measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from zoo.report.grid_lines import Line, Words, lines
+from zoo.report.plots import Plot
+from zoo.report.tables import Figure, metric_title
+
+if TYPE_CHECKING:
+    from zoo.report.grid import Grid
+
+_WHEN = ("before", "after")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure over the layers, or, without layers, the table alone.
+
+    Parameters
+    ----------
+    title, definition : str
+    plot : Plot or None
+    columns : list of str
+    rows : list of (name, figures)
+        A row for each setting, before and after.
+    """
+
+    title: str
+    definition: str
+    plot: Plot | None
+    columns: list[str]
+    rows: list[tuple[str, list[Figure]]]
+
+
+def measures(grid: Grid) -> list[Measure]:
+    """Return every measure that a metric of the grid gave as a table."""
+    given: dict[tuple[str, str], dict[int, list[dict[str, Any]]]] = {}
+    for i, setting in enumerate(grid.settings):
+        for cell in setting.cells:
+            for label, metric in cell["metrics"].items():
+                for row in metric.get("table") or ():
+                    if row.get("value") is not None:
+                        of_settings = given.setdefault((label, row["measure"]), {})
+                        of_settings.setdefault(i, []).append(row)
+    return [
+        _measure(grid, f"{metric_title(label)}: {measure.replace('_', ' ')}", rows)
+        for (label, measure), rows in given.items()
+    ]
+
+
+def _measure(grid: Grid, title: str, given: dict[int, list[dict[str, Any]]]) -> Measure:
+    layers = sorted({row["layer"] for rows in given.values() for row in rows if _layered(row)})
+    found: dict[int, Line] = {}
+    told: list[tuple[str, list[Figure]]] = []
+    flat = any(not _layered(row) for rows in given.values() for row in rows)
+    for i, rows in given.items():
+        after, before = ({
+            layer: fmean(r["value"] for r in rows if r["layer"] == layer and r["when"] == when)
+            for layer in layers
+            if any(r["layer"] == layer and r["when"] == when for r in rows)
+        } for when in reversed(_WHEN))  # fmt: skip
+        if after or before:
+            found[i] = Line(points=after, dashed=before)
+        for when in _WHEN:
+            of_when = [row for row in rows if row["when"] == when]
+            if of_when:
+                places: list[int | None] = [*([None] if flat else []), *layers]
+                figures = [_figure([r for r in of_when if r["layer"] == p]) for p in places]
+                told.append((f"{grid.names[i]}, {when}", figures))
+    plot = None
+    if found:
+        words = Words("layer", title.partition(": ")[2], "before training", whole=True)
+        about = f"{title} over the layers; solid after training, dashed before"
+        plot = lines(found, grid.axes, len(grid.settings), words, about)
+    return Measure(
+        title=title,
+        definition=_about([row for rows in given.values() for row in rows]),
+        plot=plot,
+        columns=[*(["value"] if flat else []), *(f"layer {layer}" for layer in layers)],
+        rows=told,
+    )
+
+
+def _layered(row: dict[str, Any]) -> bool:
+    return row.get("layer") is not None
+
+
+def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
+    """Return the mean over seeds; a single one keeps its interval."""
+    if not rows:
+        return Figure()
+    values = [row["value"] for row in rows]
+    if len(values) > 1:
+        spread = f"{len(values)} seeds, {min(values):.3f} to {max(values):.3f}"
+        return Figure(value=f"{fmean(values):.3f}", about=spread)
+    ends = rows[0].get("ci95")
+    interval = f"[{ends[0]:.3f}, {ends[1]:.3f}]" if ends else ""
+    return Figure(value=f"{values[0]:.3f}", interval=interval, about="1 seed")
+
+
+def _about(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the definition with n, unit and split."""
+    definitions = list(dict.fromkeys(row.get("definition", "") for row in rows))
+    counted = dict.fromkeys(
+        f"n = {row['n']} {row.get('unit', 'trial')}s, {row.get('split', 'split not told')}"
+        for row in rows
+        if row.get("n")
+    )
+    return " ".join([*filter(None, definitions), f"({'; '.join(counted)})" if counted else ""])
