@@ -23,7 +23,7 @@ class Block:
     sample : dict
         Every sampling setting (pipelines).
     label : str
-        What results call it (metrics).
+        What results call it (metrics, analyses).
     """
 
     name: str
@@ -82,6 +82,8 @@ class Recipe:
     cells : tuple of Cell
     resolved : dict
         The recipe with all defaults and layers written out; read again, it gives the same cells.
+    analyses : tuple of Block
+        What the finished grid is asked; the first is the primary outcome.
     """
 
     name: str
@@ -96,3 +98,4 @@ class Recipe:
     stand_ins: tuple[str, ...]
     cells: tuple[Cell, ...]
     resolved: dict[str, Any]
+    analyses: tuple[Block, ...] = ()

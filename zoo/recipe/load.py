@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from registry.errors import did_you_mean
+from zoo.recipe.analyses import check_analyses, still_asked
 from zoo.recipe.cells import Recipe
 from zoo.recipe.errors import Problems, RecipeError
 from zoo.recipe.find import find_recipe
@@ -87,6 +88,8 @@ def load_recipe(
     found = [resolver.cell(v.tree, v.coords, i) for v, i in zip(variants, ids, strict=True)]
     file.check_other_layers(applied, variants, problems)
     cells = tuple(cell for cell in found if cell is not None)
+    changed = bool(overrides_given or more_axes)
+    analyses = check_analyses(file.analyses, cells, problems, changed=changed)
     trees = [variant.tree for variant in variants]
     if scale == "full":
         forbid(trees, data_root, weights_root, problems)
@@ -109,7 +112,9 @@ def load_recipe(
         sources=sources,
         seed=cells[0].seed,
         cells=cells,
-        resolved=resolved(head["name"], head.get("summary", ""), sources, cells),
+        resolved=resolved(head["name"], head.get("summary", ""), sources, cells)
+        | still_asked(analyses, cells),
+        analyses=analyses,
         **stamps(cells, data_root),
     )
 
@@ -123,6 +128,7 @@ class _File:
     grid: dict[str, Node]
     cells: Node | None
     sources: Node
+    analyses: Node | None
 
     def variants(
         self,
@@ -201,6 +207,7 @@ def _file(text: str, shown: str, problems: Problems) -> _File:
         grid=_mapping(root, "grid", problems),
         cells=cells,
         sources=Node(_mapping(root, "sources", problems), root.where),
+        analyses=root.at(("analyses",)),
     )
 
 

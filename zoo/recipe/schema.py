@@ -140,6 +140,10 @@ class MetricBlock(ComponentBlock):
     label: FolderSafe | None = None
 
 
+class AnalysisBlock(ComponentBlock):
+    label: FolderSafe | None = None
+
+
 class CellModel(Strict):
     """A recipe after all layers: what one cell of its grid is made of."""
 
@@ -163,7 +167,7 @@ class CellModel(Strict):
 
 
 #: Keys of a recipe file beside those of a cell: how its cells are made, and notes.
-FILE_KEYS = ("grid", "cells", "pocket", "sources")
+FILE_KEYS = ("grid", "cells", "pocket", "sources", "analyses")
 CELL_KEYS = tuple(field.alias or name for name, field in CellModel.model_fields.items())
 
 
