@@ -68,7 +68,7 @@ def test_a_run_without_questions_has_no_answers() -> None:
 
 def test_an_answer_stands_in_the_results(capsys: pytest.CaptureFixture[str]) -> None:
     (found,) = answers(asked(Block("counts", {}, label="how many")))
-    assert (found["analysis"], found["label"], found["value"]) == ("counts", "how many", 12.0)
+    assert (found["analysis"], found["label"], found["value"]) == ("counts", "how many", 8.0)
     assert found["ci95"] == [1.0, 2.0]
     assert found["rows"] == [{"row": "real", "value": 1.0, "trials": False}]
     assert found["sentence"].endswith("and of simulated EEG.")
@@ -85,7 +85,7 @@ def test_what_is_not_answered_says_so_and_costs_nothing_else(do: str, noted: int
     assert first["value"] is None
     assert first["reason"].startswith("not answered: ")
     assert first["sentence"].startswith("How many? Not answered: ")
-    assert second["value"] == 12.0
+    assert second["value"] == 8.0
     assert len(result.failures) == noted
     assert (result.folder / "results.csv").is_file()
 
