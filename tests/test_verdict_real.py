@@ -29,7 +29,7 @@ encoder:
 conditioner:
   name: linear
   params: {opens: none}
-  train: {steps: 24, batch_size: 8, lr: 3e-2, align: 1.0, cond_dropout: 0.0}
+  train: {steps: 16, batch_size: 8, lr: 3e-2, align: 1.0, cond_dropout: 0.0}
 pipeline:
   name: stable_diffusion
   params: {weights: pocket, image_size: 64}
@@ -72,8 +72,10 @@ class Twin(Linear):
     """It is `linear` by another name; only its initial weights are others."""
 
     def __init__(self, *, n_tokens: int, embed_dim: int, pipeline, opens: str = "none"):
-        torch.rand(1)
         super().__init__(n_tokens=n_tokens, embed_dim=embed_dim, pipeline=pipeline, opens=opens)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -100,5 +102,5 @@ def test_a_crippled_conditioner_is_found(answers: dict[str, dict]):
 
 def test_equal_arms_are_not_told_apart(answers: dict[str, dict]):
     found = answers["nothing"]
-    assert found["ci95"][0] < 0 < found["ci95"][1], found["sentence"]
+    assert found["ci95"][0] <= 0 <= found["ci95"][1], found["sentence"]
     assert found["sentence"].startswith("Is the twin better? Not told: ")
