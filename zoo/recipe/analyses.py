@@ -43,7 +43,7 @@ def check_analyses(
     if not isinstance(node.value, list):
         problems.add(node.where, f"must be a list of analyses, got {shown(plain(node))}")
         return ()
-    blocks = []
+    blocks: list[Block] = []
     for entry in node.value:
         if (block := _block(entry, problems)) is None:
             continue
