@@ -24,7 +24,12 @@ EXACT = 7
 DRAWS = 9999
 
 
-@component("analysis", license="BSD-3-Clause", null=0.0, tiny={"metric": "score", "by": "other"})
+@component(
+    "analysis",
+    license="BSD-3-Clause",
+    null=0.0,
+    tiny={"metric": "score", "by": "other", "where": {"dataset.params.subjects": ["1"]}},
+)
 class RankCorrelation:
     """Spearman's rank correlation of two metrics over the settings of a grid.
 
