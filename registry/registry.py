@@ -46,6 +46,8 @@ class Registry:
         "'lora' is a conditioner, not an encoder".
     distribution : str
         What to pip-install, for messages about extras.
+    plural : str, optional
+        Of `kind`, where it is not made by an s.
 
     Examples
     --------
@@ -64,8 +66,10 @@ class Registry:
         facts: Collection[str] | None = None,
         family: dict[str, Registry] | None = None,
         distribution: str = "eegzoo",
+        plural: str | None = None,
     ) -> None:
         self.kind = kind
+        self.plural = plural or f"{kind}s"
         self.package = package
         self.group = group
         self.supplied = dict(supplied or {})
@@ -265,7 +269,7 @@ class Registry:
         known = self.names()
         return (
             f"unknown {self.kind} {name!r}. {did_you_mean(name, known)}"
-            f"Known {self.kind}s: {', '.join(known) or 'none'}"
+            f"Known {self.plural}: {', '.join(known) or 'none'}"
         )
 
     def _import_failure(

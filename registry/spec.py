@@ -103,7 +103,7 @@ def component(kind: str, **meta: Any) -> Callable[[T], T]:
     Parameters
     ----------
     kind : str
-        "encoder", "objective", "conditioner", "pipeline", "dataset" or "metric".
+        "encoder", "objective", "conditioner", "pipeline", "dataset", "metric" or "analysis".
     **meta : literal
         Facts about the component: ``paper=``, ``license=``, ``tiny=`` ...
 

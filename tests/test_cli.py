@@ -50,9 +50,14 @@ def test_list_groups_by_kind() -> None:
     result = zoo("list")
     assert result.exit_code == 0, result.output
     blocks = dict(block.split("\n", 1) for block in result.output.strip().split("\n\n"))
-    assert list(blocks) == [f"{kind}s" for kind in REGISTRIES]
+    assert list(blocks) == [registry.plural for registry in REGISTRIES.values()]
     assert "  eegnet " in blocks["encoders"]
     assert "  accuracy " in blocks["metrics"]
+
+
+@pytest.mark.parametrize("kind", ["analysis", "analyses"])
+def test_a_kind_with_a_plural_of_its_own(kind: str) -> None:
+    assert zoo("list", kind, "difference").output.splitlines()[0] == "analyses"
 
 
 @pytest.mark.parametrize("kind", ["encoder", "encoders"])

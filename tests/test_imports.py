@@ -37,10 +37,13 @@ RANKS = {
     "zoo.towers": 1,
     "zoo.drawings": 1,
     # components and their list
-    **{f"zoo.{kind}s": 2 for kind in REGISTRIES},
+    **{registry.package: 2 for registry in REGISTRIES.values()},
     "zoo.registries": 2,
     "zoo.stages": 3,
     "zoo.recipe": 4,
+    # what speaks of the cells of a recipe
+    "zoo.grid_scores": 4,
+    "zoo.analyses": 4,
     "zoo.engine": 5,
     "zoo.export": 5,
     "zoo.report": 6,

@@ -34,6 +34,7 @@ _refuse_another_registry()
 
 from registry import component  # noqa: E402  (after the check, by design)
 from zoo.registries import (  # noqa: E402
+    ANALYSES,
     CONDITIONERS,
     DATASETS,
     ENCODERS,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from zoo.export.pipeline import EEGToImagePipeline
 
 __all__ = [
+    "ANALYSES",
     "CONDITIONERS",
     "DATASETS",
     "EEGToImagePipeline",
@@ -60,6 +62,7 @@ __all__ = [
     "REGISTRIES",
     "component",
     "create",
+    "list_analyses",
     "list_conditioners",
     "list_datasets",
     "list_encoders",
@@ -123,6 +126,11 @@ def list_datasets(pattern: str = "*") -> list[str]:
 def list_metrics(pattern: str = "*") -> list[str]:
     """Return the names of all metrics that match a shell pattern."""
     return METRICS.names(pattern)
+
+
+def list_analyses(pattern: str = "*") -> list[str]:
+    """Return the names of all analyses of finished grids that match a shell pattern."""
+    return ANALYSES.names(pattern)
 
 
 def run(

@@ -75,10 +75,10 @@ def _checkout() -> Path:
 
 
 def _pages() -> dict[str, str]:
-    pages = {f"{kind}s.md": _page(registry) for kind, registry in REGISTRIES.items()}
+    pages = {f"{registry.plural}.md": _page(registry) for registry in REGISTRIES.values()}
     rows = [
-        f"| [{kind}s]({kind}s.md) | {', '.join(f'`{n}`' for n in _own(registry))} |"
-        for kind, registry in REGISTRIES.items()
+        f"| [{r.plural}]({r.plural}.md) | {', '.join(f'`{n}`' for n in _own(r))} |"
+        for r in REGISTRIES.values()
     ]
     pages |= {"controls.md": _controls(), "towers.md": _towers()}
     rows += [
@@ -124,7 +124,7 @@ def _own(registry: Registry) -> list[str]:
 
 def _page(registry: Registry) -> str:
     specs = [registry.spec(name) for name in _own(registry)]
-    lines = [f"# {registry.kind.capitalize()}s", "", _NOTE, ""]
+    lines = [f"# {registry.plural.capitalize()}", "", _NOTE, ""]
     if registry.supplied:
         given = ", ".join(f"`{name}`" for name in registry.supplied)
         lines += [f"Supplied by the engine where a component takes them: {given}.", ""]

@@ -33,7 +33,7 @@ def list_json(kind: str | None, pattern: str = "*") -> dict[str, list[dict[str, 
         known = registries[0].names()
         raise UnknownComponent(
             f"no {registries[0].kind} matches {pattern!r}. "
-            f"Known {registries[0].kind}s: {', '.join(known) or 'none'}"
+            f"Known {registries[0].plural}: {', '.join(known) or 'none'}"
         )
     return listed
 
@@ -62,7 +62,7 @@ def list_text(kind: str | None, pattern: str = "*") -> str:
             f"  {row['name']:<{width}}  {row.get('summary') or 'BROKEN: ' + row.get('error', '')}"
             for row in rows
         ]
-        blocks.append("\n".join([f"{group}s", *(lines or ["  none"])]))
+        blocks.append("\n".join([REGISTRIES[group].plural, *(lines or ["  none"])]))
     return "\n\n".join(blocks)
 
 

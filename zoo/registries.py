@@ -1,4 +1,4 @@
-"""The six registries of the zoo, one per kind of component. Light: imports no component."""
+"""The seven registries of the zoo, one per kind of component. Light: imports no component."""
 
 from __future__ import annotations
 
@@ -81,6 +81,14 @@ METRICS = Registry(
     facts=(*_FACTS, "needs", "level", "higher_is_better", "min_n"),
     family=REGISTRIES,
 )
+ANALYSES = Registry(
+    "analysis",
+    "zoo.analyses",
+    "zoo.analyses",
+    facts=(*_FACTS, "null"),
+    family=REGISTRIES,
+    plural="analyses",
+)
 
 
 def registry_of(kind: str) -> Registry:
@@ -91,13 +99,14 @@ def registry_of(kind: str) -> Registry:
     UnknownComponent
         There is no such kind.
     """
-    singular = kind[:-1] if kind.endswith("s") else kind
-    if singular not in REGISTRIES:
+    named = {name: r for r in REGISTRIES.values() for name in (r.kind, r.plural)}
+    if kind not in named:
+        singular = kind.removesuffix("s")
         raise UnknownComponent(
             f"unknown kind {kind!r}. {did_you_mean(singular, REGISTRIES)}"
             f"Known kinds: {', '.join(REGISTRIES)}"
         )
-    return REGISTRIES[singular]
+    return named[kind]
 
 
 def add_plugin(plugin: str) -> None:

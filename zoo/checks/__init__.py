@@ -56,6 +56,11 @@ def check_dataset(component: str | type, root: Path | None = None, **params: Any
     _check("dataset", component, params, root)
 
 
+def check_analysis(component: str | type, **params: Any) -> None:
+    """Check an analysis on a made-up grid; see `check_encoder`."""
+    _check("analysis", component, params)
+
+
 def promises(
     kind: str, roots: Mapping[str, Callable[[], Path]] | None = None
 ) -> list[tuple[str, Callable[[], None]]]:

@@ -99,6 +99,7 @@ def _origins(recipe: Recipe) -> dict[str, str]:
     }
     used |= {("objective", cell.encoder.train["objective"]["name"]) for cell in recipe.cells}
     used |= {("metric", metric.name) for cell in recipe.cells for metric in cell.metrics}
+    used |= {("analysis", analysis.name) for analysis in recipe.analyses}
     return {f"{kind} {name}": REGISTRIES[kind].origin(name) for kind, name in sorted(used)}
 
 

@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial as partial_of
 from hashlib import sha256
 from pathlib import Path
 
 from registry.errors import UserError
+from zoo.engine.answers import answers
 from zoo.engine.execute import Failure, Outcome, execute
 from zoo.engine.gallery import write_gallery
 from zoo.engine.graph import Plan
@@ -29,7 +31,7 @@ from zoo.engine.scores import write_scores
 from zoo.engine.store import Store
 from zoo.export.write import write_pipeline
 from zoo.recipe import Recipe, dump
-from zoo.registries import METRICS
+from zoo.registries import ANALYSES, METRICS
 
 #: What is said before a run of each stand-in.
 STAND_INS = {
@@ -153,6 +155,8 @@ def _write(
         for key, failure in outcome.failures.items():
             _write_failure(partial / "failures" / f"{key}.txt", failure)
         found = results(recipe, plan, store, outcome)
+        noting = partial_of(_noting, unwritten)
+        found["answers"] = answers(recipe, plan, store, outcome, roots, noting)
         _write_json(partial / "results.json", found)
         write_csv(partial / "results.csv", found)
         for cell in plan.cells:
@@ -182,13 +186,17 @@ def _write(
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # already renamed when all went well
     _point_latest(out / "latest", folder)
+    for answer in found["answers"]:
+        _say(answer["sentence"])
     return folder, unwritten
 
 
 def _require_metrics(recipe: Recipe) -> None:
-    """Refuse values that a metric does not take: it is asked first after hours of training."""
+    """Refuse values that a metric or analysis does not take: they are asked after the training."""
     for block in (metric for cell in recipe.cells for metric in cell.metrics):
         METRICS.create(block.name, **block.params)
+    for block in recipe.analyses:
+        ANALYSES.create(block.name, **block.params)
 
 
 def _require_writable(out: Path) -> None:

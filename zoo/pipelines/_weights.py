@@ -180,6 +180,11 @@ def _fetch(weights: str, folder: Path, starts: list[str]) -> str:
     return f": {named.download(weights, folder, files)}"
 
 
+def folder_of(weights: str, weights_root: Path | None) -> Path | None:
+    """Return where `weights` are or would be, None where no root is named; checks nothing."""
+    return None if weights != "pocket" and weights_root is None else _folder(weights, weights_root)
+
+
 def variant(folder: Path, part: str) -> str | None:
     """Return diffusers' ``variant`` ("fp16") of the weight file of `part`, None for the plain."""
     chosen = next(name for name in PARTS[part] if (folder / part / name).is_file())

@@ -23,7 +23,7 @@ class Block:
     sample : dict
         Every sampling setting (pipelines).
     label : str
-        What results call it (metrics).
+        What results call it (metrics, analyses).
     """
 
     name: str
@@ -92,6 +92,8 @@ class Recipe:
         Figures of papers: metric, value, sd, n, note, where, source.
     resolved : dict
         The recipe with all defaults and layers written out; read again, it gives the same cells.
+    analyses : tuple of Block
+        What the finished grid is asked; the first is the primary outcome.
     """
 
     name: str
@@ -107,3 +109,4 @@ class Recipe:
     cells: tuple[Cell, ...]
     resolved: dict[str, Any]
     published: tuple[dict[str, Any], ...] = ()
+    analyses: tuple[Block, ...] = ()

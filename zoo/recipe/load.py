@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from registry.errors import did_you_mean
+from zoo.recipe.analyses import check_analyses, still_asked
 from zoo.recipe.arms import Arm, arms_of, require_cells
 from zoo.recipe.cells import Recipe
 from zoo.recipe.errors import Problems, RecipeError
@@ -97,6 +98,8 @@ def load_recipe(
     file.check_other_layers(applied, variants, problems)
     published = check_published(file.published, problems)
     cells = tuple(cell for cell in found if cell is not None)
+    changed = bool(overrides_given or more_axes)
+    analyses = check_analyses(file.analyses, cells, problems, changed=changed)
     trees = [variant.tree for variant in variants]
     if scale == "full":
         forbid(trees, data_root, weights_root, problems)
@@ -120,7 +123,8 @@ def load_recipe(
         seed=cells[0].seed,
         cells=cells,
         published=tuple(published),
-        resolved=resolved(head, sources, published, cells),
+        resolved=resolved(head, sources, published, cells) | still_asked(analyses, cells),
+        analyses=analyses,
         **stamps(cells, data_root),
     )
 
@@ -136,6 +140,7 @@ class _File:
     arms: Node | None
     published: Node | None
     sources: Node
+    analyses: Node | None
 
     def variants(
         self,
@@ -243,6 +248,7 @@ def _file(text: str, shown: str, problems: Problems) -> _File:
         arms=root.at(("arms",)),
         published=root.at(("published",)),
         sources=Node(_mapping(root, "sources", problems), root.where),
+        analyses=root.at(("analyses",)),
     )
 
 

@@ -147,6 +147,10 @@ class ControlBlock(Strict):
     only: dict[str, Any] = {}
 
 
+class AnalysisBlock(ComponentBlock):
+    label: FolderSafe | None = None
+
+
 class CellModel(Strict):
     """A recipe after all layers: what one cell of its grid is made of."""
 
@@ -171,7 +175,7 @@ class CellModel(Strict):
 
 
 #: Keys of a recipe file beside those of a cell: how its cells are made, and notes.
-FILE_KEYS = ("grid", "cells", "pocket", "arms", "published", "sources")
+FILE_KEYS = ("grid", "cells", "pocket", "arms", "analyses", "published", "sources")
 CELL_KEYS = tuple(field.alias or name for name, field in CellModel.model_fields.items())
 
 

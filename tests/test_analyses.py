@@ -1,0 +1,321 @@
+"""Analyses: the battery, a planted and a null difference, coverage, words, what they refuse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from zoo.analyses._crossed import crossed
+from zoo.analyses.difference import Difference
+from zoo.checks import analysis as battery
+from zoo.checks import promises
+from zoo.checks._case import Case
+from zoo.grid_scores import AnalysisResult, GridScores, NotAnswered, Score
+from zoo.recipe.cells import Block, Cell
+
+ARMS = {"a": {"encoder": "good"}, "b": {"encoder": "poor"}}
+
+
+def test_the_battery_is_not_empty():
+    assert len(promises("analysis")) >= 3 * len(battery.CHECKS)
+
+
+@pytest.mark.parametrize("promise", [pytest.param(p, id=i) for i, p in promises("analysis")])
+def test_battery(promise):
+    promise()
+
+
+class Boastful(Difference):
+    """An analysis that breaks a promise: it finds something everywhere."""
+
+    def answer(self, scores: GridScores) -> AnalysisResult:
+        found = super().answer(scores)
+        return replace(found, value=1.0, ci95=(0.9, 1.1))
+
+
+def test_the_battery_catches_a_boast():
+    case = Case.of("analysis", Boastful, {"metric": "score", **ARMS})
+    with pytest.raises(AssertionError, match="nothing is there, and found"):
+        battery.finds_nothing_where_nothing_is(case)
+
+
+# ---- grids of two arms
+
+
+def grid(
+    scores: dict[str, np.ndarray], *, steps: list[int] | None = None, cluster: int = 1
+) -> GridScores:
+    """Return a grid with one axis, ``encoder``: name -> scores (seeds, trials[, steps])."""
+    cells, rows = [], []
+    for name, score_SN in scores.items():
+        for seed, score_N in enumerate(score_SN):
+            cell = Cell(
+                id=f"encoder={name},seed={seed}",
+                coords={"encoder": name, "seed": seed},
+                seed=seed,
+                dataset=Block("made_up"),
+                encoder=Block(name),
+                conditioner=Block("linear", train={"steps": 200}),
+                pipeline=Block("stable_diffusion", {"weights": "pocket"}),
+                metrics=(Block("score", label="score"),),
+                controls=(),
+            )
+            cells.append(cell)
+            courses = score_N.T if steps else [score_N]
+            for step, one_N in zip(steps or [None], courses, strict=True):
+                rows.append(row(cell, one_N, step=None if step == 200 else step, cluster=cluster))
+    words = {"pocket": "the text encoder of the pocket weights (2 layers, 128 wide)"}
+    return GridScores(cells=tuple(cells), scores=tuple(rows), data="simulated", text_encoders=words)
+
+
+def row(cell: Cell, score_N: np.ndarray, cluster: int = 1, **more) -> Score:
+    """Return a row; `cluster` trials in a row share an image."""
+    n = len(score_N)
+    table = pd.DataFrame({
+        "trial_id": [f"t{i:04d}" for i in range(n)],
+        "subject": 0,
+        "image_id": [f"i{i // cluster:04d}" for i in range(n)],
+        "score": score_N,
+    })  # fmt: skip
+    table["cluster"] = table["image_id"] if cluster > 1 else table["trial_id"]
+    value = float(np.mean(score_N))
+    return Score(
+        cell=cell, metric="score", value=value, n=n, read=partial(table.copy), **more,
+    )  # fmt: skip
+
+
+def arms(rng, *, shift: float, seeds: int = 5, trials: int = 40, cluster: int = 1):
+    """Return two arms whose difference is `shift` + a seed's + an image's + a trial's noise."""
+    images = np.repeat(rng.normal(0, 0.3, -(-trials // cluster)), cluster)[:trials]
+    noise = rng.normal(0, 0.1, (seeds, 1)) + images + rng.normal(0, 0.3, (seeds, trials))
+    base = rng.normal(0, 1, (seeds, trials))
+    return {"good": base + shift + noise, "poor": base}
+
+
+# ---- the interval
+
+
+@pytest.mark.parametrize(("seeds", "cluster"), [(5, 1), (8, 4)])
+def test_the_interval_covers_what_it_says(seeds: int, cluster: int):
+    rng = np.random.default_rng(seeds)
+    covered, repetitions = 0, 200
+    for _ in range(repetitions):
+        made = arms(rng, shift=0.2, seeds=seeds, trials=20 * cluster, cluster=cluster)
+        difference_SN = made["good"] - made["poor"]
+        n = difference_SN.shape[1]
+        image = np.arange(n) // cluster
+        table = pd.DataFrame({
+            "seed": np.repeat(np.arange(seeds), n),
+            "cluster": np.tile([f"i{i:04d}" for i in image], seeds),
+            "cluster_subject": "",
+            "unit": "image",
+            "score": difference_SN.ravel(),
+        })  # fmt: skip
+        low, high = crossed(table, seed=0, bounded=False, resamples=500).ci95
+        covered += low <= 0.2 <= high
+    assert 0.92 <= covered / repetitions <= 0.98
+
+
+def test_an_interval_over_trials_alone_would_cover_too_little():
+    """The seeds have to be drawn, too: that is what the crossed bootstrap is for."""
+    rng = np.random.default_rng(0)
+    covered, repetitions = 0, 100
+    for _ in range(repetitions):
+        made = arms(rng, shift=0.2)
+        table = pd.DataFrame({"seed": 0, "cluster": [f"t{i:03d}" for i in range(40)],
+                              "cluster_subject": "", "unit": "trial",
+                              "score": (made["good"] - made["poor"]).mean(axis=0)})  # fmt: skip
+        low, high = crossed(table, seed=0, bounded=False, resamples=500).ci95
+        covered += low <= 0.2 <= high
+    assert covered / repetitions < 0.9
+
+
+# ---- difference
+
+
+def test_a_planted_difference_is_found():
+    found = Difference(
+        metric="score", **ARMS, a_name="linear", b_name="clip_text", yes="a",
+        ask="Is the text encoder the wrong door?",
+    ).answer(grid(arms(np.random.default_rng(1), shift=0.5, cluster=2), cluster=2))  # fmt: skip
+    assert found.ci95[0] > 0
+    assert found.value == pytest.approx(0.5, abs=0.25)
+    assert found.sentence == (
+        "Is the text encoder the wrong door? Yes: linear is better than clip_text: a difference "
+        f"(linear minus clip_text) of {found.value:+.3f} in score (95 % interval "
+        f"{found.ci95[0]:+.3f} to {found.ci95[1]:+.3f}, bootstrap crossed over 5 seeds and 20 "
+        "images); this speaks of the text encoder of the pocket weights (2 layers, 128 wide), and "
+        "of simulated EEG."
+    )
+    outcome, a, b = found.rows
+    assert (outcome["outcome"], outcome["p"]) == ("a", None)
+    assert outcome["test"] == "no test over 5 seeds can reach 0.05 (smallest p: 0.062)"
+    assert a["value"] - b["value"] == pytest.approx(found.value)
+    assert len(a["by_seed"]) == 5
+    assert a["range_over_seeds"] == [min(a["by_seed"].values()), max(a["by_seed"].values())]
+
+
+def test_a_lower_score_may_be_the_better_one():
+    made = grid(arms(np.random.default_rng(1), shift=0.5))
+    made = replace(made, scores=tuple(replace(s, higher_is_better=False) for s in made.scores))
+    found = Difference(metric="score", **ARMS).answer(made)
+    assert found.rows[0]["outcome"] == "b"
+    assert "ncoder = poor is better than encoder = good" in found.sentence
+
+
+def test_no_difference_is_found_where_none_is():
+    wrong = 0
+    for seed in range(8):
+        made = grid(arms(np.random.default_rng(seed), shift=0.0))
+        wrong += Difference(metric="score", **ARMS).answer(made).rows[0]["outcome"] != "not told"
+    assert wrong <= 2
+
+
+def test_what_could_not_have_been_seen_is_said():
+    found = Difference(metric="score", **ARMS, yes="a", ask="Is it?").answer(
+        grid(arms(np.random.default_rng(3), shift=0.0))
+    )
+    half = (found.ci95[1] - found.ci95[0]) / 2
+    assert found.sentence.startswith("Is it? Not told: no difference between")
+    assert f"one below {half:.3f} could not have been seen" in found.sentence
+
+
+def test_identical_arms_say_so():
+    same = np.random.default_rng(0).random((5, 30))
+    found = Difference(metric="score", **ARMS).answer(grid({"good": same, "poor": same}))
+    assert (found.value, found.ci95) == (0.0, (0.0, 0.0))
+    assert "the very same scores, trial by trial" in found.sentence
+    assert found.rows[0]["outcome"] == "not told"
+
+
+def test_a_margin_tells_equal_from_unknown():
+    noise = np.random.default_rng(0).normal(0, 0.01, (5, 60))
+    base = np.random.default_rng(1).random((5, 60))
+    near = grid({"good": base + noise, "poor": base})
+    found = Difference(metric="score", **ARMS, margin=0.02, yes="a", ask="Is it?").answer(near)
+    assert found.sentence.startswith("Is it? No: no difference larger than 0.02 between")
+    far = Difference(metric="score", **ARMS, margin=0.0001, yes="a").answer(near)
+    assert far.sentence.startswith("Not told")
+
+
+def test_all_hits_against_none_keep_a_width():
+    found = Difference(metric="score", **ARMS).answer(
+        grid({"good": np.ones((5, 40)), "poor": np.zeros((5, 40))})
+    )
+    assert found.value == 1.0
+    assert 0 < found.ci95[0] < 1
+    assert found.ci95[1] == 1.0
+
+
+def test_few_seeds_are_said_to_be_few():
+    found = Difference(metric="score", **ARMS).answer(
+        grid(arms(np.random.default_rng(0), shift=1.0, seeds=2))
+    )
+    assert "bootstrap over 40 trials, for 2 seeds alone" in found.sentence
+
+
+def test_six_seeds_are_tested():
+    found = Difference(metric="score", **ARMS).answer(
+        grid(arms(np.random.default_rng(0), shift=1.0, seeds=6))
+    )
+    assert found.rows[0]["p"] == pytest.approx(2 / 64)
+    assert "sign flips over 6 seeds: p = 0.031" in found.sentence
+
+
+def test_the_area_is_a_mean_over_training_steps():
+    course_T = np.array([0.1, 0.3, 0.5, 0.6])
+    steps = [25, 50, 100, 200]
+    made = {
+        "good": np.broadcast_to(course_T, (5, 30, 4)),
+        "poor": np.broadcast_to(course_T / 2, (5, 30, 4)),
+    }
+    found = Difference(metric="score", **ARMS, over="area").answer(grid(made, steps=steps))
+    area = np.trapezoid(course_T, steps) / 175
+    assert found.rows[1]["value"] == pytest.approx(area)
+    assert found.value == pytest.approx(area / 2)
+    assert "score (mean over training steps 25 to 200)" in found.sentence
+
+
+def test_an_area_needs_snapshots_and_the_same_steps():
+    made = {name: np.ones((5, 30, 2)) for name in ("good", "poor")}
+    question = Difference(metric="score", **ARMS, over="area")
+    with pytest.raises(NotAnswered, match="conditioner.train.snapshots"):
+        question.answer(grid({name: s[..., 0] for name, s in made.items()}))
+    whole = grid(made, steps=[50, 200])
+    other = tuple(
+        replace(s, step=25) if s.step and s.cell.encoder.name == "poor" else s for s in whole.scores
+    )
+    with pytest.raises(NotAnswered, match=r"was scored at \[50, 200\], .* at \[25, 200\]"):
+        question.answer(replace(whole, scores=other))
+
+
+def test_other_axes_count_equally_and_are_listed():
+    whole = battery.example()
+    found = Difference(metric="score", **ARMS).answer(whole)
+    levels = [row for row in found.rows if row["row"] == "level"]
+    assert [row["at"] for row in levels] == [
+        {"dataset.params.subjects": [s]} for s in battery.SUBJECTS
+    ]
+    assert found.value == pytest.approx(np.mean([row["value"] for row in levels]))
+    assert all(row["clear"] for row in levels)
+    assert "mean over 3 levels of dataset.params.subjects" in found.sentence
+    null = Difference(metric="score", **ARMS).answer(battery.example(planted=False))
+    assert not any(row.get("clear") for row in null.rows)
+
+
+def test_a_cell_without_a_partner_is_named():
+    whole = battery.example()
+    lost = "encoder=poor,subjects=3,seed=2"
+    kept = replace(whole, cells=tuple(cell for cell in whole.cells if cell.id != lost))
+    found = Difference(metric="score", **ARMS).answer(kept)
+    partner = "encoder=good,subjects=3,seed=2"
+    assert {"row": "unpaired", "cell": partner} in found.rows
+    assert f"left out for want of a partner: {partner}" in found.sentence
+
+
+def test_a_failed_cell_leaves_the_question_open():
+    whole = battery.example()
+    failed = tuple(
+        replace(s, value=None, reason="not computed: out of memory")
+        if s.cell.id == "encoder=poor,subjects=3,seed=2"
+        else s
+        for s in whole.scores
+    )
+    with pytest.raises(NotAnswered, match="poor,subjects=3,seed=2 has no score: .* out of memory"):
+        Difference(metric="score", **ARMS).answer(replace(whole, scores=failed))
+
+
+@pytest.mark.parametrize(
+    ("a", "message"),
+    [
+        ({"encoder": "grand"}, "no cell of this run has encoder = grand"),
+        ({"seed": 0}, "is in both arms"),
+        ({"conditioner": "linear"}, "is in both arms"),
+    ],
+)
+def test_arms_that_cannot_be_compared(a: dict, message: str):
+    with pytest.raises(NotAnswered, match=message):
+        Difference(metric="score", a=a, b=ARMS["b"]).answer(battery.example())
+
+
+def test_controls_stand_beside_the_arms():
+    whole = grid(arms(np.random.default_rng(0), shift=0.0))
+    first = whole.cells[0]
+    ceiling = row(first, np.full(40, 0.9), control="class_label")
+    found = Difference(metric="score", **ARMS).answer(
+        replace(whole, scores=(*whole.scores, ceiling))
+    )
+    assert found.rows[1]["ceiling"] == {"value": pytest.approx(0.9), "seeds": [0], "cells": 1}
+    assert found.rows[2]["ceiling"] is None
+
+
+def test_a_metric_without_trials_is_compared_over_seeds():
+    whole = grid(arms(np.random.default_rng(0), shift=1.0))
+    without = tuple(replace(score, read=lambda: None) for score in whole.scores)
+    found = Difference(metric="score", **ARMS).answer(replace(whole, scores=without))
+    assert found.unit == "seed"
+    assert "bootstrap over 5 seeds" in found.sentence

@@ -1,0 +1,112 @@
+"""The two arms of a comparison: which cell of one stands against which of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.grid_scores import GridScores, NotAnswered, Where, words
+from zoo.recipe.cells import Block, Cell
+from zoo.recipe.where import ABSENT, value_at
+
+Level = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Cells of two arms, paired.
+
+    Parameters
+    ----------
+    pairs : list of (Cell, Cell)
+        They agree in the seed and in every other axis.
+    levels : dict
+        Cell id of the first arm -> its place on the other axes, ``((path, value), ...)``.
+    alone : list of str
+        Ids of cells without a partner.
+    """
+
+    pairs: list[tuple[Cell, Cell]]
+    levels: dict[str, Level]
+    alone: list[str]
+
+    @property
+    def places(self) -> dict[str, dict[str, Any]]:
+        """Return each distinct level, by its text; only the empty one where no axis is left."""
+        return {repr(level): dict(level) for level in self.levels.values()}
+
+
+def paired(scores: GridScores, a: Where, b: Where) -> Arms:
+    """Return the cells that match `a` and `b`, paired by what else varies within both.
+
+    Raises
+    ------
+    NotAnswered
+        An arm is empty, the arms share a cell, an arm has two cells at one place, or no two cells
+        agree.
+    """
+    ours, theirs = scores.matching(a), scores.matching(b)
+    if both := {cell.id for cell in ours} & {cell.id for cell in theirs}:
+        raise NotAnswered(f"{min(both)} is in both arms ({words(a)}; {words(b)})")
+    axes = _other_axes(ours, theirs, {*a, *b})
+    first, second = _placed(ours, axes, a), _placed(theirs, axes, b)
+    shared = [place for place in first if place in second]
+    if not shared:
+        raise NotAnswered(
+            f"no cell with {words(a)} agrees with one with {words(b)} in {', '.join(axes)}"
+        )
+    alone = [cells[p].id for cells in (first, second) for p in cells if p not in shared]
+    levels = {
+        first[place].id: tuple(
+            (axis, value_at(first[place], axis)) for axis in axes if axis != "seed"
+        )
+        for place in shared
+    }
+    return Arms([(first[p], second[p]) for p in shared], levels, alone)
+
+
+def _other_axes(ours: tuple[Cell, ...], theirs: tuple[Cell, ...], named: set[str]) -> list[str]:
+    """Return the seed and every varied path that neither arm names and that both vary."""
+    named = {_full(ours[0], path) for path in named}
+    varied = dict.fromkeys(
+        path
+        for cell in (*ours, *theirs)
+        for axis, value in cell.coords.items()
+        for path in _leaves(_full(cell, axis, value), value)
+    )
+    others = [path for path in varied if path not in named and path != "seed"]
+    return ["seed", *(p for p in others if _varies(ours, p) and _varies(theirs, p))]
+
+
+def _full(cell: Cell, path: str, value: Any = None) -> str:
+    """Return ``encoder.name`` for ``encoder``, unless a whole block stands there."""
+    is_block = isinstance(getattr(cell, path, None), Block)
+    return f"{path}.name" if is_block and not isinstance(value, Mapping) else path
+
+
+def _leaves(path: str, value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves(f"{path}.{key}", inner)
+    else:
+        yield path
+
+
+def _varies(cells: tuple[Cell, ...], path: str) -> bool:
+    values = {repr(value_at(cell, path)) for cell in cells}
+    return len(values) > 1 and repr(ABSENT) not in values
+
+
+def _placed(cells: tuple[Cell, ...], axes: list[str], where: Where) -> dict[str, Cell]:
+    """Return place on the other axes -> cell."""
+    placed: dict[str, Cell] = {}
+    for cell in cells:
+        place = repr([value_at(cell, axis) for axis in axes])
+        if place in placed:
+            raise NotAnswered(
+                f"{words(where)} leaves open which of {placed[place].id} and {cell.id} is meant; "
+                "add what they differ in"
+            )
+        placed[place] = cell
+    return placed

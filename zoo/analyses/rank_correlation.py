@@ -1,0 +1,149 @@
+"""Do settings that are better by one metric come out better by another: rank correlation.
+
+Seeds are averaged within a setting. The interval says how the ranks of these settings would move
+with other trials and trainings; the permutation test, what other settings would show.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from registry import component
+from zoo.analyses._crossed import TRIAL, trials_of
+from zoo.grid_scores import AnalysisResult, GridScores, MetricLabel, NotAnswered, Where
+from zoo.recipe.cells import Cell
+from zoo.seeds import numpy_rng
+from zoo.statistics import LEVEL, MIN_CLUSTERS, bootstrap
+
+#: All orders are taken of up to so many settings (7! = 5040), else `DRAWS` are drawn.
+EXACT = 7
+DRAWS = 9999
+
+
+@component(
+    "analysis",
+    license="BSD-3-Clause",
+    null=0.0,
+    tiny={"metric": "score", "by": "other", "where": {"dataset.params.subjects": ["1"]}},
+)
+class RankCorrelation:
+    """Spearman's rank correlation of two metrics over the settings of a grid.
+
+    Parameters
+    ----------
+    metric, by : str
+        Labels of the two metrics.
+    where : mapping, optional
+        Which cells take part: dotted paths and the values that they have there.
+    ask : str
+        The question, put before the answer.
+    """
+
+    def __init__(
+        self, *, metric: MetricLabel, by: MetricLabel, where: Where | None = None, ask: str = ""
+    ):
+        self.metric, self.by, self.where, self.ask = metric, by, where or {}, ask
+
+    def answer(self, scores: GridScores) -> AnalysisResult:
+        """Return the correlation; ``rows`` hold the settings' means and the test."""
+        settings: dict[str, list[Cell]] = {}
+        for cell in sorted(scores.matching(self.where), key=lambda cell: cell.id):
+            place = {axis: value for axis, value in cell.coords.items() if axis != "seed"}
+            settings.setdefault(repr(place), []).append(cell)
+        k = len(settings)
+        if k < 3:
+            raise NotAnswered(f"a rank correlation needs at least three settings, not {k}")
+        tables = [
+            pd.concat([trials_of(scores.of(cell, label)) for cell in cells])
+            for label in (self.metric, self.by)
+            for cells in settings.values()
+        ]
+        means = np.array([table.groupby("seed")["score"].mean().mean() for table in tables])
+        value = float(_spearman(means[None])[0])
+        if not np.isfinite(value):
+            raise NotAnswered(f"all settings are alike in {self.metric} or in {self.by}")
+        ci95, how = self._interval(tables, scores.seed)
+        p, smallest = _permuted(means[:k], means[k:], scores.seed)
+        held = ci95 is not None and not ci95[0] <= 0 <= ci95[1]
+        word = "Not told" if not (held and p < 1 - LEVEL) else "Yes" if value > 0 else "The reverse"
+        interval = f"95 % interval {ci95[0]:+.2f} to {ci95[1]:+.2f}, " if ci95 else ""
+        few = "; too few settings for any claim about others" if k < MIN_CLUSTERS else ""
+        cells = tuple(cell for group in settings.values() for cell in group)
+        first = scores.of(cells[0], self.metric)
+        rows = [
+            {
+                "row": "setting",
+                "at": {a: v for a, v in group[0].coords.items() if a != "seed"},
+                self.metric: float(means[i]),
+                self.by: float(means[k + i]),
+            }
+            for i, group in enumerate(settings.values())
+        ]
+        return AnalysisResult(
+            sentence=(
+                f"{self.ask} {word}: over {k} settings the rank correlation of {self.metric} and "
+                f"{self.by} is {value:+.2f} ({interval}{how}; permutation of the settings: "
+                f"p = {p:.2g}, smallest possible {smallest:.2g}){few}; this speaks of "
+                f"{scores.spoken_of(cells)}."
+            ).strip(),
+            value=value,
+            ci95=ci95,
+            n=k,
+            unit="setting",
+            split=first.split,
+            metric=self.metric,
+            definition=(
+                f"Spearman's rank correlation of {self.metric} and {self.by} over {k} settings, "
+                f"seeds averaged; 95 % interval for these settings: {how}. {first.definition}"
+            ),
+            rows=({"row": "test", "p": p, "smallest_p": smallest}, *rows),
+        )
+
+    def _interval(
+        self, tables: list[pd.DataFrame], seed: int
+    ) -> tuple[tuple[float, float] | None, str]:
+        """Return the interval over the seeds and trials that all settings share, and its words."""
+        wide = pd.concat(
+            [table.groupby(["seed", "trial_id", "cluster"])["score"].mean() for table in tables],
+            axis=1,
+            join="inner",
+        ).sort_index()
+        if len(wide) < max(len(table.drop_duplicates(TRIAL)) for table in tables):
+            return None, "no interval: the settings were scored on other trials"
+        about = wide.index.to_frame(index=False).astype(str)
+        ways, said = [], []
+        for column, name in (("seed", "seeds"), ("cluster", "units of trials")):
+            if (n := about[column].nunique()) >= MIN_CLUSTERS:
+                ways.append(about[column].to_numpy())
+                said.append(f"{n} {name}")
+        if not ways:
+            return None, "no interval: too few seeds and trials to resample"
+        found = bootstrap(wide.to_numpy(), seed=seed, clusters=tuple(ways), statistic=_spearman)
+        ci95 = None if found is None else (max(-1.0, found[0]), min(1.0, found[1]))
+        return ci95, f"bootstrap over {' and '.join(said)}"
+
+
+def _spearman(means_R2K: np.ndarray) -> np.ndarray:
+    """Return the rank correlation of the first and the second half of each row."""
+    k = means_R2K.shape[1] // 2
+    x, y = (stats.rankdata(half, axis=1) for half in (means_R2K[:, :k], means_R2K[:, k:]))
+    x, y = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (x, y))
+    with np.errstate(invalid="ignore"):
+        return (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+
+
+def _permuted(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
+    """Return the two-sided permutation p over the settings, and the smallest that there can be."""
+    found = stats.permutation_test(
+        (y,),
+        lambda order: stats.spearmanr(x, order).statistic,
+        permutation_type="pairings",
+        n_resamples=np.inf if len(x) <= EXACT else DRAWS,
+        rng=numpy_rng(seed, "permuted settings"),
+    )
+    smallest = 2 / math.factorial(len(x)) if len(x) <= EXACT else 2 / (DRAWS + 1)
+    return float(found.pvalue), smallest

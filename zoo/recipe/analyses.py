@@ -1,0 +1,162 @@
+"""What a recipe asks of its finished grid: names, parameters, metrics and selections of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import ValidationError
+
+from registry import ComponentError, ComponentSpec
+from registry.errors import did_you_mean
+from zoo.recipe.cells import Block, Cell
+from zoo.recipe.errors import Problems
+from zoo.recipe.nodes import Node, plain
+from zoo.recipe.overrides import path_problem
+from zoo.recipe.schema import AnalysisBlock, keys_of, shown
+from zoo.recipe.where import ABSENT, matches, value_at
+from zoo.registries import ANALYSES
+
+#: Annotations of parameters (zoo/grid_scores.py) that are checked against the recipe.
+_WHERE, _METRIC, _AXIS = "Where", "MetricLabel", "Axis"
+
+
+def check_analyses(
+    node: Node | None, cells: Sequence[Cell], problems: Problems, *, changed: bool
+) -> tuple[Block, ...]:
+    """Return the analyses of a recipe; note everything that is wrong with them.
+
+    Parameters
+    ----------
+    node : Node or None
+        The list under ``analyses``.
+    cells : sequence of Cell
+        Those of the recipe; empty where they could not be made.
+    problems : Problems
+    changed : bool
+        Values were set on the command line, which may leave a question without cells: it is kept,
+        and its answer will say so.
+    """
+    if node is None:
+        return ()
+    if not isinstance(node.value, list):
+        problems.add(node.where, f"must be a list of analyses, got {shown(plain(node))}")
+        return ()
+    blocks: list[Block] = []
+    for entry in node.value:
+        if (block := _block(entry, problems)) is None:
+            continue
+        spec, found = block
+        if any(found.label == other.label for other in blocks):
+            problems.add(entry.where, f"two analyses are called {found.label!r}; give a 'label'")
+        _check_values(spec, entry, cells, problems, changed=changed)
+        blocks.append(found)
+    return tuple(blocks)
+
+
+def still_asked(analyses: Sequence[Block], cells: Sequence[Cell]) -> dict[str, Any]:
+    """Return the part of the resolved recipe: questions that its cells can still be asked."""
+    asked = [
+        {key: value for key, value in asdict(block).items() if key in ("name", "params", "label")}
+        for block in analyses
+        if not any(_unasked(*parameter, cells) for parameter in _typed(block))
+    ]
+    return {"analyses": asked} if asked else {}
+
+
+def _block(entry: Node, problems: Problems) -> tuple[ComponentSpec, Block] | None:
+    written = plain(entry)
+    written = {"name": written} if isinstance(written, str) else written
+    try:
+        model = AnalysisBlock.model_validate(written)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            _note_shape(entry, details["loc"], str(details["msg"]), problems)
+        return None
+    try:
+        spec = ANALYSES.spec(model.name)
+    except ComponentError as error:
+        problems.add(entry.locate(("name",)) if entry.entries() else entry.where, str(error))
+        return None
+    wrong = ANALYSES.check_parameters(spec.name, model.params)
+    for problem in wrong:
+        problems.add(entry.locate(("params", problem.parameter)), str(problem))
+    given = {
+        p.name: model.params.get(p.name, p.default)
+        for p in spec.parameters
+        if p.name in model.params or not p.required
+    }
+    return spec, Block(spec.name, given, label=model.label or spec.name)
+
+
+def _note_shape(entry: Node, loc: Sequence[str | int], message: str, problems: Problems) -> None:
+    if not loc:
+        problems.add(entry.where, "must be a name or a mapping with name, params and label")
+        return
+    known = list(keys_of(AnalysisBlock))
+    if loc[0] not in known:
+        hint = did_you_mean(str(loc[0]), known) or f"It has: {', '.join(known)}"
+        message = f"unknown key. {hint}"
+    problems.add(entry.locate(loc), message)
+
+
+def _check_values(
+    spec: ComponentSpec, entry: Node, cells: Sequence[Cell], problems: Problems, *, changed: bool
+) -> None:
+    """Note unknown paths always, and what no cell has unless the cells were changed."""
+    params = entry.at(("params",))
+    for name, node in ({} if params is None else params.entries()).items():
+        parameter = spec.parameter(name)
+        kind = "" if parameter is None else _kind(parameter.annotation)
+        if kind in (_WHERE, _AXIS):
+            paths = node.entries() if kind == _WHERE else {str(node.value): node}
+            wrong = {path: problem for path in paths if (problem := path_problem(path))}
+            for path, problem in wrong.items():
+                problems.add(paths[path].where, problem)
+            if wrong:
+                continue
+        if kind and cells and not changed and (lacking := _unasked(kind, plain(node), cells)):
+            problems.add(node.where, lacking)
+
+
+def _typed(block: Block) -> list[tuple[str, Any]]:
+    spec = ANALYSES.spec(block.name)
+    return [(_kind(p.annotation), block.params.get(p.name)) for p in spec.parameters]
+
+
+def _kind(annotation: str) -> str:
+    """Return which of the checked annotations a parameter has, "" for none."""
+    members = [part.strip().rpartition(".")[2] for part in annotation.split("|")]
+    return next((kind for kind in (_WHERE, _METRIC, _AXIS) if kind in members), "")
+
+
+def _unasked(kind: str, value: Any, cells: Sequence[Cell]) -> str | None:
+    """Return what of a parameter's value the cells do not have, or None."""
+    if value is None:
+        return None
+    if kind == _METRIC:
+        labels = dict.fromkeys(metric.label for cell in cells for metric in cell.metrics)
+        if value in labels:
+            return None
+        hint = did_you_mean(str(value), labels)
+        return f"no metric of this recipe is called {value!r}. {hint}It computes: " + (
+            ", ".join(labels) or "none"
+        )
+    if kind == _AXIS and all(value_at(cell, value) is ABSENT for cell in cells):
+        return f"no cell of this recipe has {value!r}"
+    if kind == _WHERE and isinstance(value, dict):
+        return _no_cell(value, cells)
+    return None
+
+
+def _no_cell(where: dict[str, Any], cells: Sequence[Cell]) -> str | None:
+    """Return why a selection is empty, naming what the cells have instead; None where it is not."""
+    if any(matches(cell, where) for cell in cells):
+        return None
+    for dotted, value in where.items():
+        if not any(matches(cell, {dotted: value}) for cell in cells):
+            there = {shown(found) for cell in cells if (found := value_at(cell, dotted)) != ABSENT}
+            has = f"they have: {', '.join(sorted(there))}" if there else "none has such a value"
+            return f"no cell of this recipe has {dotted} = {shown(value)}; {has}"
+    return f"no cell of this recipe has all of {', '.join(where)} as given"
