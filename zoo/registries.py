@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
 from registry import Registry, UnknownComponent, did_you_mean
 from registry.plugins import plugin_source
 from registry.static import marks
@@ -81,6 +84,15 @@ METRICS = Registry(
     facts=(*_FACTS, "needs", "level", "higher_is_better", "min_n"),
     family=REGISTRIES,
 )
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """Let every registry read each component's source once while this lasts."""
+    with ExitStack() as stack:
+        for registry in REGISTRIES.values():
+            stack.enter_context(registry.reading_once())
+        yield
 
 
 def registry_of(kind: str) -> Registry:
