@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 
 import cli
 from registry import Registry
-from zoo.listing import list_json, plan_text, results_text, show_text, status_text
+from zoo.listing import list_json, results_text, show_text, status_text
+from zoo.plan_text import plan_text
 from zoo.registries import ENCODERS, REGISTRIES
 
 PLUGIN = """\"\"\"Cli plugin: from the command line.\"\"\"
@@ -348,6 +349,7 @@ def test_plan_text() -> None:
     planned = {
         "recipe": "paper",
         "cells": 2,
+        "grid": [{"id": f"seed={s}", "coords": {"seed": s}} for s in (0, 1)],
         "stages": {"prepare": 1, "encode": 2},
         "distinct": 3,
         "cached": 1,
@@ -357,6 +359,7 @@ def test_plan_text() -> None:
     }
     assert plan_text(planned) == (
         "paper: 2 cells, 3 distinct stage runs (4 if nothing were shared)\n\n"
+        "Cells:\n  seed=0  seed=0\n  seed=1  seed=1\n\n"
         "stage    distinct  in the store  to run\n"
         "prepare  1         1             0\n"
         "encode   2         0             2\n\n"

@@ -339,7 +339,6 @@ class _Builder:
             self.nodes[key] = Node(key, stage, f"{stage} {label}", params, dict(inputs), code)
         return key
 
-
     def code(self, module: str, components: Sequence[ComponentSpec]) -> Code:
         """Return the code of a stage's module and its components, read once."""
         known = (module, *(f"{spec.kind} {spec.name}" for spec in components))
@@ -384,12 +383,23 @@ def _at(step: int | None) -> str | None:
 
 def token_shape(cell: Cell) -> list[int]:
     """Return the encoder's token shape (L, D) without building it."""
-    tokens = ENCODERS.spec(cell.encoder.name).meta.get("tokens", ())
-    shape = [cell.encoder.params.get(n) if isinstance(n, str) else n for n in tokens]
+    return tokens_of(cell.encoder)
+
+
+def tokens_of(encoder: Block) -> list[int]:
+    """Return the token shape (L, D) of an encoder without building it.
+
+    Raises
+    ------
+    RecipeError
+        Its mark does not say.
+    """
+    tokens = ENCODERS.spec(encoder.name).meta.get("tokens", ())
+    shape = [encoder.params.get(n) if isinstance(n, str) else n for n in tokens]
     sized = [size for size in shape if isinstance(size, int)]
     if len(sized) != 2 or len(shape) != 2:
         problem = (
-            f"the token shape of encoder {cell.encoder.name!r} is needed before it is built, and "
+            f"the token shape of encoder {encoder.name!r} is needed before it is built, and "
             f"its mark says tokens={tokens!r}: name two integers or two integer parameters there"
         )
         raise RecipeError([problem])

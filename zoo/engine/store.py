@@ -71,7 +71,7 @@ class Store:
     def states(self, keys: Iterable[str]) -> dict[str, str]:
         """Return the state of each key; what is not there costs nothing."""
         entries = self.root / "entries"
-        held = set(os.listdir(entries)) if entries.is_dir() else set()
+        held = {path.name for path in entries.iterdir()} if entries.is_dir() else set()
         return {key: self.state(key) if key in held else "missing" for key in keys}
 
     def valid(self, key: str) -> bool:
