@@ -18,8 +18,8 @@ from zoo.towers.table import TOWERS
 MANIFEST = 6_000
 #: Names and facts of a trial: in trials.csv, in select.npz, in the ids beside an array.
 TABLE_ROW, SELECT_ROW, ID = 90, 176, 40
-#: An encoder without its head, where the store holds none to measure (0.2 to 5 million numbers).
-ENCODER = 2_000_000
+#: An encoder without its head: a quarter of a million numbers, more for the larger ones.
+ENCODER = 1_000_000
 #: A row of per_sample.csv.
 SCORE_ROW = 65
 #: A compressed picture against its pixels; a full-colour photograph comes nearest to this.

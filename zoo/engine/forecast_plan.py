@@ -110,6 +110,23 @@ def forecast_plan(
     }
 
 
+def disk_problem(plan: Plan, roots: Roots, store: Store) -> str | None:
+    """Return a sentence where the store's disk is too small for what is to run; else None."""
+    with reading_once():
+        maker = _Forecaster(plan, roots, store, None, None)
+        found = [maker.expected(node) for node in plan.to_run]
+    needed = sum(one.disk or 0.0 for one in found)
+    needed += max((one.temporary for one in found), default=0.0)
+    free = free_bytes(store.root)
+    if needed <= free:
+        return None
+    return (
+        f"the disk of the store {store.root} has {free / 1e9:.1f} GB free, and about "
+        f"{needed / 1e9:.1f} GB are needed: name another one with --store, or make room with "
+        "zoo status --prune"
+    )
+
+
 def free_bytes(folder: Path) -> int:
     """Return what is free on the file system of a folder, whether it exists or not."""
     nearest = next(p for p in (folder, *folder.parents) if p.exists())
@@ -120,11 +137,13 @@ class _Forecaster:
     """Answers for one node after another; alike trainings are looked at once."""
 
     def __init__(
-        self, plan: Plan, roots: Roots, store: Store, device: str, threads: int | None
+        self, plan: Plan, roots: Roots, store: Store, device: str | None, threads: int | None
     ) -> None:
-        self.plan, self.roots, self.store, self.device = plan, roots, store, device
+        self.plan, self.roots, self.device = plan, roots, device or "cpu"
         self.shelf = Shelf(plan, store, roots)
-        self.history = History(store, self.shelf, device=device, threads=threads)
+        self.history = None  # without a device nothing is timed
+        if device is not None:
+            self.history = History(store, self.shelf, device=device, threads=threads)
         self.cells = {
             key: one.cell
             for one in plan.cells
@@ -150,7 +169,7 @@ class _Forecaster:
             found = self._latents(node)
         else:
             found = Expected(disk=disk(node, self.shelf))
-        seconds = self.history.seconds(node.key, node)
+        seconds = None if self.history is None else self.history.seconds(node.key, node)
         if seconds is not None:
             return replace(found, seconds=seconds, by="store")
         return replace(found, by=None if found.seconds is None else "model")

@@ -165,9 +165,10 @@ class Shelf:
         found: dict[str, Any] = {}
         try:
             dataset = DATASETS.create(made.params["dataset"], **made.params["params"])
-            signal = dataset.signal(self.roots.data)
-            found["shape"] = (signal.n_chans, signal.n_times)
-            found["classes"] = len(signal.class_names)
+            if hasattr(dataset, "signal"):
+                signal = dataset.signal(self.roots.data)
+                found["shape"] = (signal.n_chans, signal.n_times)
+                found["classes"] = len(signal.class_names)
             if hasattr(dataset, "trial_table"):
                 table = dataset.trial_table()
                 found |= {"prepared": len(table), "pictures": table.image_id.nunique()}

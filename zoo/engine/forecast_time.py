@@ -56,6 +56,8 @@ class History:
 
     def seconds(self, key: str, made: Made) -> float | None:
         """Return what a node will take; None where no entry is like it, or its size is unknown."""
+        if not self._entries:
+            return None
         wanted = work(key, made, self.shelf)
         alike = self.timed.get(likeness(made, self.shelf), [])
         if wanted is None or not alike:
