@@ -372,6 +372,19 @@ def test_plan_text() -> None:
 # ---- status, report, docs
 
 
+def test_status_of_a_large_store_sums_up_and_names_the_largest() -> None:
+    entries = [
+        {"key": str(i), "stage": "evaluate" if i % 2 else "encode", "label": f"encode n{i}",
+         "size": i * 1_000_000, "last_used": 0.0}
+        for i in range(200)
+    ]  # fmt: skip
+    text = status_text({"store": "/s", "entries": entries})
+    assert "encode    100       9900.0" in text
+    assert "n199" in text
+    assert "n139" not in text
+    assert "The 60 largest; --json lists all:" in text
+
+
 def test_status_of_an_empty_store(tmp_path: Path) -> None:
     result = zoo("status", "--store", str(tmp_path / "none"))
     assert result.exit_code == 0, result.output

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from zoo.engine.store import Store
 
 
+#: Most entries of the store that `zoo status` names.
+LISTED = 60
+
+
 def list_json(kind: str | None, pattern: str = "*") -> dict[str, list[dict[str, Any]]]:
     """Return kind -> name, summary and facts of every component that matches.
 
@@ -229,7 +233,13 @@ def status_text(facts: dict[str, Any]) -> str:
     """Return what `status_json` found as text."""
     now = time.time()
     table = [("stage", "what", "MB", "last used")]
-    for e in facts["entries"]:
+    entries = facts["entries"]
+    shown = entries
+    if len(entries) > LISTED:  # a grid leaves thousands: the largest, in their order
+        largest = sorted(entries, key=lambda e: e["size"], reverse=True)[:LISTED]
+        keys = {e["key"] for e in largest}
+        shown = [e for e in entries if e["key"] in keys]
+    for e in shown:
         days = max(0.0, now - e["last_used"]) / 86400
         used = f"{days:.0f} days ago" if days >= 1.5 else f"{days * 24:.1f} hours ago"
         what = e["label"].removeprefix(f"{e['stage']} ")
@@ -239,9 +249,19 @@ def status_text(facts: dict[str, Any]) -> str:
     if "pruned" in facts:
         freed = facts["pruned"]["bytes"] / 1e6
         lines.append(f"removed {facts['pruned']['folders']} folders, {freed:.1f} MB")
-    if facts["entries"]:
+    if len(entries) > len(shown):
+        lines += ["", _by_stage(entries), "", f"The {LISTED} largest; --json lists all:"]
+    if entries:
         lines += ["", columns(table)]
     return "\n".join(lines)
+
+
+def _by_stage(entries: list[dict[str, Any]]) -> str:
+    table = [("stage", "finished", "MB")]
+    for stage in dict.fromkeys(e["stage"] for e in entries):
+        sizes = [e["size"] for e in entries if e["stage"] == stage]
+        table.append((stage, str(len(sizes)), f"{sum(sizes) / 1e6:.1f}"))
+    return columns(table)
 
 
 def columns(rows: list[tuple[str, ...]]) -> str:

@@ -11,6 +11,8 @@ from zoo.listing import columns, count_of, value_text
 #: Most stage runs, and most cells, that the text names; ``--json`` names all.
 LISTED, CELLS = 60, 200
 
+_ONE_LINE = json.JSONEncoder(ensure_ascii=False)
+
 
 def plan_json(plan: Mapping[str, Any]) -> str:
     """Return the plan as JSON, one line for each entry of a list: a grid has thousands of nodes."""
@@ -21,12 +23,12 @@ def plan_json(plan: Mapping[str, Any]) -> str:
 def _lines(value: Any) -> str:
     whole = isinstance(value, list | dict) and value
     if isinstance(value, list) and whole:
-        items = [json.dumps(item, ensure_ascii=False) for item in value]
+        items = [_ONE_LINE.encode(item) for item in value]
         return "[\n    " + ",\n    ".join(items) + "\n  ]"
     if isinstance(value, dict) and whole:
-        items = [f"{json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in value.items()]
+        items = [f"{_ONE_LINE.encode(k)}: {_ONE_LINE.encode(v)}" for k, v in value.items()]
         return "{\n    " + ",\n    ".join(items) + "\n  }"
-    return json.dumps(value, ensure_ascii=False)
+    return _ONE_LINE.encode(value)
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:
