@@ -12,11 +12,12 @@ from zoo.recipe import Recipe, load_recipe
 
 SMALL = (
     "controls=[]",
-    "metrics=[accuracy, image_class_accuracy, psnr, {name: fid, params: {tower: pocket_judge}}]",
+    "metrics=[accuracy, image_class_accuracy, psnr]",
 )
 #: Two classes, a handful of steps.
 TINY = (
     *SMALL,
+    "encoder=eegnet",
     "dataset.params.n_classes=2",
     "dataset.params.images_per_class=30",
     "encoder.train.epochs=2",

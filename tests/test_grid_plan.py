@@ -14,6 +14,7 @@ from plan_grids import SMALL, planned
 
 from cli import main
 from zoo.engine import plan as planning
+from zoo.engine.execute import execute
 from zoo.engine.graph import Plan
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
@@ -80,6 +81,27 @@ def toy_grid(n_cells: int) -> list[Cell]:
         replace(with_(CELL, "conditioner", train={"lr": {"all": 1e-4 * (1 + i)}}), id=f"c{i}")
         for i in range(n_cells)
     ]
+
+
+def test_a_shared_stage_that_fails_costs_the_cells_that_share_it(monkeypatch, tmp_path) -> None:
+    add_parts(monkeypatch)
+    monkeypatch.setattr(planning, "STAGES", "toy_stages")
+    unlucky = with_(replace(CELL, controls=()), "encoder", params={"power": 13})
+    cells = [
+        replace(unlucky, id="a"),
+        replace(with_(unlucky, "pipeline", sample={"steps": 9}), id="b"),
+        replace(CELL, id="c", controls=()),
+    ]
+    store = Store(tmp_path)
+    plan = planning.plan(recipe(*cells), Roots(), store)
+    outcome = execute(plan, store, Roots(), say=lambda _: None)
+    raised = [f for f in outcome.failures.values() if not f.blocked]
+    assert [f.label.split(" [")[0] for f in raised] == ["encode toy_encoder · seed 0"]
+    lost = {cell.cell.id for cell in plan.cells if plan.needs(cell) & set(outcome.failures)}
+    assert lost == {"a", "b"}
+    assert plan.needs(plan.cells[2]) <= set(outcome.ran)
+    for failure in outcome.failures.values():
+        assert failure in raised or failure.message.startswith("not run: encode toy_encoder")
 
 
 def test_planning_grows_with_the_cells_and_not_with_their_square(monkeypatch) -> None:
