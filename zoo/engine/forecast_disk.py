@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zoo.engine.forecast_sizes import Shelf, Sizes
+from zoo.engine.forecast_sizes import Shelf, Sizes, split_of
 from zoo.engine.graph import Node
 from zoo.towers.table import TOWERS
 
@@ -66,7 +66,7 @@ def disk(
         case "judge":
             found = float(JUDGE)
         case _:
-            found = _times(sizes.of("test"), SCORE_ROW)
+            found = _times(sizes.of(split_of(node)), SCORE_ROW)
     return None if found is None else found + MANIFEST
 
 
@@ -83,7 +83,7 @@ def checkpoints(train: Mapping[str, Any], trained: Mapping[str, int]) -> float:
 
 def pictures_of(node: Node, sizes: Sizes) -> int | None:
     """Return how many pictures a node draws."""
-    n = sizes.of("test")
+    n = sizes.of(split_of(node))
     return None if n is None else n * int(node.params["sample"].get("images_per_trial", 1))
 
 
@@ -124,7 +124,7 @@ def _features(node: Node, shelf: Shelf, sizes: Sizes, latents: int | None) -> fl
     )
     if params["of"] == "seen":
         shown = None if sizes.shown is None else sizes.shown.get(params["split"])
-        return _times(shown if sizes.shown else sizes.of("test"), each + ID / 2)
+        return _times(shown if sizes.shown else sizes.of(split_of(node)), each + ID / 2)
     return _times(_drawn(node, shelf), each + ID)
 
 
@@ -132,7 +132,7 @@ def _drawn(node: Node, shelf: Shelf) -> int | None:
     """Return how many pictures were drawn of what a tower looks at."""
     made = shelf.made(node.inputs["generate"])
     assert made is not None
-    n = shelf.sizes(made).of("test")
+    n = shelf.sizes(made).of(split_of(made))
     return None if n is None else n * int(made.params["sample"].get("images_per_trial", 1))
 
 

@@ -19,7 +19,7 @@ from zoo.engine.forecast import (
     stored_numbers,
 )
 from zoo.engine.forecast_disk import checkpoints, disk, pictures_of, png_bytes, side_of
-from zoo.engine.forecast_sizes import UNKNOWN, Shelf
+from zoo.engine.forecast_sizes import UNKNOWN, Shelf, split_of
 from zoo.engine.forecast_time import History
 from zoo.engine.graph import Node, Plan
 from zoo.engine.keys import canonical
@@ -266,7 +266,7 @@ class _Forecaster:
             for number, variant in enumerate(cell.variants):
                 node = self.plan.nodes[variant.generate]
                 sizes, side = self.shelf.sizes(node), side_of(cell.cell.pipeline.params)
-                drawn, n_test = pictures_of(node, sizes), sizes.of("test")
+                drawn, n_test = pictures_of(node, sizes), sizes.of(split_of(node))
                 if drawn is None or n_test is None or side is None:
                     return None
                 shown = drawn + (n_test if number == 0 else 0)

@@ -225,6 +225,11 @@ def _counts(split: Any, image_id: Any) -> dict[str, Any]:
     }
 
 
+def split_of(made: Made) -> str:
+    """Return the split whose trials a node draws or scores."""
+    return str(made.params.get("split", "test"))
+
+
 def steps_of(train: Mapping[str, Any], n_trials: int | None) -> int | None:
     """Return the optimiser's steps of a training on `n_trials`; None where they are not known."""
     if train["steps"] is not None:

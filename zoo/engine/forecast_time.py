@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.engine.forecast_sizes import Found, Made, Shelf, steps_of
+from zoo.engine.forecast_sizes import Found, Made, Shelf, split_of, steps_of
 from zoo.engine.keys import canonical
 from zoo.engine.store import Store
 
@@ -109,7 +109,10 @@ def likeness(made: Made, shelf: Shelf) -> str:
 def work(key: str, made: Made, shelf: Shelf) -> float | None:
     """Return how much a node has to do, in units that suit its stage; None where not known."""
     sizes, params = shelf.sizes(made, key), made.params
-    n_test = sizes.of("test")
+    drawn = made
+    if made.stage == "features" and (source := shelf.made(made.inputs.get("generate", ""))):
+        drawn = source
+    n_scored = sizes.of(split_of(drawn))
     match made.stage:
         case "prepare":
             return sizes.prepared
@@ -126,13 +129,13 @@ def work(key: str, made: Made, shelf: Shelf) -> float | None:
             # An epoch ends with what is left: no step is larger than the trials there are.
             return 1.0 + float(steps * min(per_step, sizes.of("train") or per_step))
         case "generate":
-            if n_test is None:
+            if n_scored is None:
                 return None
             sample = params["sample"]
             passes = sample["steps"] * (2 if sample["guidance_scale"] > 1 else 1)
-            return float(n_test * sample.get("images_per_trial", 1) * (1 + passes))
+            return float(n_scored * sample.get("images_per_trial", 1) * (1 + passes))
         case _:
-            return None if n_test is None else float(n_test)
+            return None if n_scored is None else float(n_scored)
 
 
 def _scaled(one: Timed, wanted: float) -> float:
