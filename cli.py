@@ -206,27 +206,30 @@ def validate(deep: bool, as_json: bool, **request: Any) -> None:
 def plan(as_json: bool, **request: Any) -> None:
     """Show what a recipe would run and what the store already holds; nothing runs.
 
-    Of each conditioner that has to be trained it says how much memory and, on a CPU, how much time
-    that will take.
+    Lists the cells, counts stages and trainings, and predicts time, memory and disk of everything
+    that is to run: from what the store has seen before, else from shapes. What cannot be known yet
+    is said to be left out.
 
     \b
     zoo plan paper --set conditioner=lora
-    zoo plan my.yaml --json
+    zoo plan my.yaml --set 'grid.seed=[0, 1, 2]' --json
     """
-    from zoo.engine.forecast import forecasts
+    from zoo.engine.forecast_plan import forecast_plan
     from zoo.engine.plan import plan as make_plan
     from zoo.engine.roots import Roots
     from zoo.engine.store import Store
-    from zoo.listing import plan_text
+    from zoo.plan_text import plan_json, plan_text
 
     roots = Roots.resolve(request["data_root"], request["image_root"], request["weights_root"])
     recipe = _load(request, for_run=True)
     store = Store(request["store"])
     made = make_plan(recipe, roots, store)
-    expected = forecasts(made, roots, store, device=request["device"], threads=request["threads"])
-    planned = {**made.to_json(), "training": expected}
+    expected = forecast_plan(
+        made, roots, store, device=request["device"], threads=request["threads"]
+    )
+    planned = {**made.to_json(), **expected}
     if as_json:
-        _print_json(planned)
+        click.echo(plan_json(planned))
     else:
         click.echo(plan_text(planned))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import traceback
 import warnings
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ class Registry:
         self._family[kind] = self
         self._added: dict[str, type] = {}
         self._extra: list[Source] = []
+        self._known: dict[str, ComponentSpec] | None = None
 
     def __repr__(self) -> str:
         return f"Registry({self.kind!r}, {self.package!r}): {', '.join(self.names())}"
@@ -99,14 +101,23 @@ class Registry:
         BrokenComponent
             Its file cannot be read as a component, or two providers claim the name.
         """
-        if name in self._added:
-            added = spec_of_class(self.kind, name, self._added[name])
-            return self._with_known_facts(added, f"{added.path}:{added.line}")
-        sources = self._sources()
-        if name not in sources:
-            name = self._renamed(name)
-            sources = self._sources()
-        return self._read(sources[name])
+        if self._known is None:
+            return self._find(name)
+        if name not in self._known:
+            self._known[name] = self._find(name)
+        return self._known[name]
+
+    @contextmanager
+    def reading_once(self) -> Iterator[None]:
+        """Read each component's source once while this lasts; edits made meanwhile are not seen.
+
+        For work that asks for the same few components tens of thousands of times.
+        """
+        before, self._known = self._known, {} if self._known is None else self._known
+        try:
+            yield
+        finally:
+            self._known = before
 
     def specs(self) -> list[ComponentSpec]:
         """Return the specs of all components, sorted by name."""
@@ -203,6 +214,16 @@ class Registry:
             self._extra.append(source)
 
     # ---- inside
+
+    def _find(self, name: str) -> ComponentSpec:
+        if name in self._added:
+            added = spec_of_class(self.kind, name, self._added[name])
+            return self._with_known_facts(added, f"{added.path}:{added.line}")
+        sources = self._sources()
+        if name not in sources:
+            name = self._renamed(name)
+            sources = self._sources()
+        return self._read(sources[name])
 
     def _sources(self) -> dict[str, list[Source]]:
         """Return who provides each name; more than one provider is a clash, reported on use."""

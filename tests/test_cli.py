@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 
 import cli
 from registry import Registry
-from zoo.listing import list_json, plan_text, results_text, show_text, status_text
+from zoo.listing import list_json, results_text, show_text, status_text
+from zoo.plan_text import plan_text
 from zoo.registries import ENCODERS, REGISTRIES
 
 PLUGIN = """\"\"\"Cli plugin: from the command line.\"\"\"
@@ -353,6 +354,7 @@ def test_plan_text() -> None:
     planned = {
         "recipe": "paper",
         "cells": 2,
+        "grid": [{"id": f"seed={s}", "coords": {"seed": s}} for s in (0, 1)],
         "stages": {"prepare": 1, "encode": 2},
         "distinct": 3,
         "cached": 1,
@@ -362,6 +364,7 @@ def test_plan_text() -> None:
     }
     assert plan_text(planned) == (
         "paper: 2 cells, 3 distinct stage runs (4 if nothing were shared)\n\n"
+        "Cells:\n  seed=0  seed=0\n  seed=1  seed=1\n\n"
         "stage    distinct  in the store  to run\n"
         "prepare  1         1             0\n"
         "encode   2         0             2\n\n"
@@ -372,6 +375,19 @@ def test_plan_text() -> None:
 
 
 # ---- status, report, docs
+
+
+def test_status_of_a_large_store_sums_up_and_names_the_largest() -> None:
+    entries = [
+        {"key": str(i), "stage": "evaluate" if i % 2 else "encode", "label": f"encode n{i}",
+         "size": i * 1_000_000, "last_used": 0.0}
+        for i in range(200)
+    ]  # fmt: skip
+    text = status_text({"store": "/s", "entries": entries})
+    assert "encode    100       9900.0" in text
+    assert "n199" in text
+    assert "n139" not in text
+    assert "The 60 largest; --json lists all:" in text
 
 
 def test_status_of_an_empty_store(tmp_path: Path) -> None:

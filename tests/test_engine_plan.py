@@ -14,7 +14,7 @@ from zoo.engine import plan as planning
 from zoo.engine.graph import Plan
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
-from zoo.listing import plan_text
+from zoo.plan_text import plan_text
 from zoo.recipe.cells import Block, Cell
 from zoo.recipe.errors import RecipeError
 

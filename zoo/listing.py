@@ -1,4 +1,4 @@
-"""What `zoo list`, `show`, `plan`, `run` and `status` print, as plain data and as text."""
+"""What `zoo list`, `show`, `run` and `status` print, as plain data and as text."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from zoo.registries import REGISTRIES, registry_of
 
 if TYPE_CHECKING:
     from zoo.engine.store import Store
+
+
+#: Most entries of the store that `zoo status` names.
+LISTED = 60
 
 
 def list_json(kind: str | None, pattern: str = "*") -> dict[str, list[dict[str, Any]]]:
@@ -138,81 +142,32 @@ def show_text(facts: dict[str, Any]) -> str:
     parts = [f"{facts['name']} ({facts['kind']}): {facts['summary']}"]
     rest = facts["doc"].partition("\n")[2].strip()
     parts += [text for text in (rest, facts["notes"]) if text]
-    rows = [(key, _value(value)) for key, value in facts["meta"].items()]
+    rows = [(key, value_text(value)) for key, value in facts["meta"].items()]
     rows.append(("origin", facts["origin"]))
-    parts.append(_columns(rows))
+    parts.append(columns(rows))
     if facts["parameters"]:
         table = [("parameter", "type", "default", "")]
         for p in facts["parameters"]:
             default = repr(p["default"]) if "default" in p else "required"
             default = "from the engine" if p["supplied"] else default
             table.append((p["name"], p["type"], default, p["help"]))
-        parts.append(_columns(table))
+        parts.append(columns(table))
     if "size" in facts:
         size, g = facts["size"], facts["size"]["geometry"]
         parts.append(
             f"At {g['n_chans']} channels x {g['n_times']} samples, {g['sfreq']:g} Hz: "
             f"tokens {size['n_tokens']} x {size['embed_dim']}, "
-            f"{_count(size['parameters'])} parameters, {_count(size['parameters_with_head'])} "
+            f"{count_of(size['parameters'])} parameters, {count_of(size['parameters_with_head'])} "
             f"with the {size['head']!r} head for {size['n_outputs']} classes."
         )
     return "\n\n".join(parts)
-
-
-def plan_text(plan: dict[str, Any]) -> str:
-    """Return the plan's counts as text."""
-    table = [("stage", "distinct", "in the store", "to run")]
-    for stage, distinct in plan["stages"].items():
-        states = [node["state"] for node in plan["nodes"] if node["stage"] == stage]
-        cached = states.count("valid")
-        table.append((stage, str(distinct), str(cached), str(distinct - cached)))
-    cells = "1 cell" if plan["cells"] == 1 else f"{plan['cells']} cells"
-    waiting = [f"  {node['label']}" for node in plan["nodes"] if node["state"] != "valid"]
-    parts = [
-        f"{plan['recipe']}: {cells}, {plan['distinct']} distinct stage runs "
-        f"({plan['unshared']} if nothing were shared)",
-        _columns(table),
-        "To run, in this order:\n" + "\n".join(waiting) if waiting else "Nothing to run.",
-    ]
-    if plan.get("missing"):
-        sentences = "\n".join(f"  {sentence}" for sentence in plan["missing"])
-        parts.append(
-            f"Metrics without a value, since they look through what is missing:\n{sentences}"
-        )
-    if plan.get("training"):
-        rows = [_expected(facts) for facts in plan["training"]]
-        parts.append("Training of conditioners, predicted:\n" + _columns(rows))
-    return "\n\n".join(parts)
-
-
-def _expected(facts: dict[str, Any]) -> tuple[str, ...]:
-    """Return a row: label, parameters, memory, operations, time."""
-    label = f"  {facts['label'].removeprefix('condition ')}"
-    if "reason" in facts:
-        return label, f"not predicted: {facts['reason']}"
-    steps, each = facts["steps"], facts["seconds_per_step"]
-    work = f"{facts['flops_per_step'] / 1e12:.3g} TFLOP a step"
-    if each is not None:
-        work += f", {_duration(each)} on these threads"
-    if facts["seconds"] is not None:
-        total = f"{steps} steps in {_duration(facts['seconds'])}"
-    else:
-        total = f"{steps} steps" if steps is not None else "steps: known once trials are selected"
-    trained = f"{_count(sum(facts['parameters'].values()))} parameters trained"
-    return label, trained, f"{facts['memory_bytes'] / 1e9:.2g} GB", work, total
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def results_text(results: dict[str, Any]) -> str:
     """Return the figures of a run: a row for each cell, control and metric."""
     table = [("cell", "control", "metric", "value", "95 %", "n")]
     for cell in results["cells"]:
-        coords = ", ".join(f"{k}={_value(v)}" for k, v in cell["coords"].items())
+        coords = ", ".join(f"{k}={value_text(v)}" for k, v in cell["coords"].items())
         for name, figure in cell.get("metrics", {}).items():
             value, ci95 = figure.get("value"), figure.get("ci95")
             table.append(
@@ -228,7 +183,7 @@ def results_text(results: dict[str, Any]) -> str:
     seeds = ", ".join(dict.fromkeys(str(cell["seed"]) for cell in results["cells"]))
     used = ", ".join(f"{name}: {results[name]}" for name in ("data", "weights", "scale"))
     stamp = f"seed: {seeds}, {used}"
-    return "\n\n".join([_columns(table), *_answers(results), *_trust(results), stamp])
+    return "\n\n".join([columns(table), *_answers(results), *_trust(results), stamp])
 
 
 def _answers(results: dict[str, Any]) -> list[str]:
@@ -241,7 +196,7 @@ def _trust(results: dict[str, Any]) -> list[str]:
     """Return what a reader must know of each cell, once: leaks, looks at the test, the verdict."""
     found: dict[str, list[str]] = {}
     names = {
-        cell["id"]: ", ".join(f"{k}={_value(v)}" for k, v in cell["coords"].items())
+        cell["id"]: ", ".join(f"{k}={value_text(v)}" for k, v in cell["coords"].items())
         for cell in results["cells"]
         if cell["control"] is None and "step" not in cell["coords"]
     }
@@ -284,7 +239,13 @@ def status_text(facts: dict[str, Any]) -> str:
     """Return what `status_json` found as text."""
     now = time.time()
     table = [("stage", "what", "MB", "last used")]
-    for e in facts["entries"]:
+    entries = facts["entries"]
+    shown = entries
+    if len(entries) > LISTED:  # a grid leaves thousands: the largest, in their order
+        largest = sorted(entries, key=lambda e: e["size"], reverse=True)[:LISTED]
+        keys = {e["key"] for e in largest}
+        shown = [e for e in entries if e["key"] in keys]
+    for e in shown:
         days = max(0.0, now - e["last_used"]) / 86400
         used = f"{days:.0f} days ago" if days >= 1.5 else f"{days * 24:.1f} hours ago"
         what = e["label"].removeprefix(f"{e['stage']} ")
@@ -294,13 +255,23 @@ def status_text(facts: dict[str, Any]) -> str:
     if "pruned" in facts:
         freed = facts["pruned"]["bytes"] / 1e6
         lines.append(f"removed {facts['pruned']['folders']} folders, {freed:.1f} MB")
-    if facts["entries"]:
-        lines += ["", _columns(table)]
+    if len(entries) > len(shown):
+        lines += ["", _by_stage(entries), "", f"The {LISTED} largest; --json lists all:"]
+    if entries:
+        lines += ["", columns(table)]
     return "\n".join(lines)
 
 
-def _columns(rows: list[tuple[str, ...]]) -> str:
-    """Align all columns but the last."""
+def _by_stage(entries: list[dict[str, Any]]) -> str:
+    table = [("stage", "finished", "MB")]
+    for stage in dict.fromkeys(e["stage"] for e in entries):
+        sizes = [e["size"] for e in entries if e["stage"] == stage]
+        table.append((stage, str(len(sizes)), f"{sum(sizes) / 1e6:.1f}"))
+    return columns(table)
+
+
+def columns(rows: list[tuple[str, ...]]) -> str:
+    """Return a table as text: align all columns but the last."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
@@ -308,13 +279,15 @@ def _columns(rows: list[tuple[str, ...]]) -> str:
     )
 
 
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """Return a value as tables show it."""
     if isinstance(value, tuple | list):
-        return ", ".join(map(_value, value)) or "none"
+        return ", ".join(map(value_text, value)) or "none"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{k}: {_value(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{k}: {value_text(v)}" for k, v in value.items()) + "}"
     return str(value)
 
 
-def _count(number: int) -> str:
+def count_of(number: int) -> str:
+    """Return a number of parameters: "0.93 M"."""
     return f"{number / 1e6:.2f} M" if number >= 1e5 else f"{number:,}"

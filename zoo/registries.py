@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
 from registry import Registry, UnknownComponent, did_you_mean
 from registry.plugins import plugin_source
 from registry.static import marks
@@ -89,6 +92,15 @@ ANALYSES = Registry(
     family=REGISTRIES,
     plural="analyses",
 )
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """Let every registry read each component's source once while this lasts."""
+    with ExitStack() as stack:
+        for registry in REGISTRIES.values():
+            stack.enter_context(registry.reading_once())
+        yield
 
 
 def registry_of(kind: str) -> Registry:

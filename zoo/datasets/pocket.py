@@ -148,10 +148,7 @@ class Pocket:
         signal = self.signal(root)
         eeg, tables = [], []
         for subject in self.subjects:
-            runs = schedule_runs(
-                self.n_classes, self.images_per_class, self.blocks_per_class,
-                seed=self.seed, subject=subject - 1,
-            )  # fmt: skip
+            runs = self._runs(subject)
             factors = [
                 np.array([self._factors(image).vector for image in _image_ids(run)]) for run in runs
             ]
@@ -163,6 +160,15 @@ class Pocket:
                 tables.append(self._table(run, subject, number))
         table = pd.concat(tables, ignore_index=True)
         return Trials(np.concatenate(eeg), table, signal, self._notes())
+
+    def trial_table(self) -> pd.DataFrame:
+        """Return the table of the trials, without simulating any; `zoo plan` counts them in it."""
+        tables = [
+            self._table(run, subject, number)
+            for subject in self.subjects
+            for number, run in enumerate(self._runs(subject), 1)
+        ]
+        return pd.concat(tables, ignore_index=True)
 
     def split_of(self, table: pd.DataFrame) -> np.ndarray:
         """Return "train", "val" or "test" for each row of `table`."""
@@ -177,6 +183,12 @@ class Pocket:
     ) -> np.ndarray:
         """Draw pictures, uint8 (I, 3, 64, 64)."""
         return np.stack([draw(self._factors(image_id)) for image_id in image_ids])
+
+    def _runs(self, subject: int) -> list[Schedule]:
+        return schedule_runs(
+            self.n_classes, self.images_per_class, self.blocks_per_class,
+            seed=self.seed, subject=subject - 1,
+        )  # fmt: skip
 
     def _factors(self, image_id: str) -> Factors:
         image_id = str(image_id)  # a name of NumPy's own kind of text would name another draw

@@ -56,8 +56,12 @@ class Sources:
     def __init__(self, roots: Roots) -> None:
         self.roots = roots
         self._datasets: dict[str, str] = {}
+        self._judged: set[str] = set()
+        self._weights: dict[str, str] = {}
+        self._images: dict[str, str] = {}
         self._folders: dict[Path, str] = {}
         self._towers: dict[str, str] = {}
+        self._named: dict[str, str] = {}
 
     def check(self, cells: Iterable[Cell]) -> None:
         """Raise one DataError that lists every recording and weight that cannot be read."""
@@ -79,7 +83,10 @@ class Sources:
                 f"data set {name!r} reads recordings from disk: name their folder with --data-root"
             )
         # The constructor also judges what only selects trials (split, limit): before stages run.
-        DATASETS.create(name, **cell.dataset.params)
+        judged = canonical([name, cell.dataset.params])
+        if judged not in self._judged:
+            DATASETS.create(name, **cell.dataset.params)
+            self._judged.add(judged)
         known = canonical([name, params])
         if known not in self._datasets:
             dataset = DATASETS.create(name, **params)
@@ -93,7 +100,9 @@ class Sources:
             return None
         from zoo.pipelines._weights import fingerprint
 
-        return fingerprint(weights, self.roots.weights)
+        if weights not in self._weights:
+            self._weights[weights] = fingerprint(weights, self.roots.weights)
+        return self._weights[weights]
 
     def tower(self, cell: Cell) -> str | None:
         """Return the content hash of the image tower that the objective names; None without."""
@@ -102,9 +111,11 @@ class Sources:
             return None
         from zoo.towers.table import fingerprint, missing
 
-        if problems := missing(name, self.roots.weights):
-            raise UserError("\n".join(problems))
-        return fingerprint(name, self.roots.weights)
+        if name not in self._named:
+            if problems := missing(name, self.roots.weights):
+                raise UserError("\n".join(problems))
+            self._named[name] = fingerprint(name, self.roots.weights)
+        return self._named[name]
 
     def tower_missing(self, name: str) -> str | None:
         """Return what keeps a metric's image tower from being loaded; None where it is there.
@@ -125,7 +136,9 @@ class Sources:
         """Return the content hash of an image tower that is there."""
         from zoo.towers.table import fingerprint
 
-        return fingerprint(name, self.roots.weights)
+        if name not in self._named:
+            self._named[name] = fingerprint(name, self.roots.weights)
+        return self._named[name]
 
     def judge(self, judge: str | None) -> str | None:
         """Return the content hash of the judge that ships; None for one made from the data."""
@@ -143,10 +156,14 @@ class Sources:
         root = self.roots.images
         if root is None:
             return None
-        dataset = DATASETS.create(cell.dataset.name, **cell.dataset.params)
-        if hasattr(dataset, "pictures_fingerprint"):  # it knows which of a million are its own
-            return str(dataset.pictures_fingerprint(root))
-        return self._folder(root, _listing)
+        known = canonical([cell.dataset.name, cell.dataset.params])
+        if known not in self._images:
+            dataset = DATASETS.create(cell.dataset.name, **cell.dataset.params)
+            if hasattr(dataset, "pictures_fingerprint"):  # it knows which of a million are its own
+                self._images[known] = str(dataset.pictures_fingerprint(root))
+            else:
+                self._images[known] = self._folder(root, _listing)
+        return self._images[known]
 
     def _folder(self, root: Path, of_file: Callable[[Path], str]) -> str:
         if root not in self._folders:

@@ -9,18 +9,17 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zoo.conditioners._size import projection_numbers
 from zoo.engine import plan as planning
-from zoo.engine.graph import Plan
+from zoo.engine.forecast_sizes import steps_of
 from zoo.engine.roots import Roots
-from zoo.engine.store import Store
 from zoo.pipelines._shapes import Denoiser, read_shapes
-from zoo.recipe.cells import Cell
+from zoo.recipe.cells import Block, Cell
 from zoo.recipe.errors import RecipeError
 from zoo.registries import CONDITIONERS
 
@@ -84,30 +83,6 @@ class Forecast:
         }
 
 
-def forecasts(
-    plan: Plan, roots: Roots, store: Store, *, device: str = "cpu", threads: int | None = None
-) -> list[dict[str, Any]]:
-    """Return a forecast for each conditioner that `plan` has to train, in its order.
-
-    A conditioner or encoder whose mark does not say enough gets a ``reason`` instead.
-    """
-    cells = {v.condition: c.cell for c in plan.cells for v in c.variants if v.condition}
-    waiting = [node for node in plan.to_run if node.stage == "condition" and node.key in cells]
-    speed = matmul_flops(threads) if waiting and device == "cpu" else None
-    found = []
-    for node in waiting:
-        cell = cells[node.key]
-        about = {"key": node.key, "label": node.label}
-        try:
-            shapes = _shapes(cell, roots)
-            n_trials = _training_trials(cell, store, node.inputs["select"])
-            made = forecast(cell, shapes, n_trials=n_trials, device=device, matmul=speed)
-            found.append({**about, **made.to_json()})
-        except RecipeError as error:
-            found.append({**about, "reason": str(error)})
-    return found
-
-
 def forecast(
     cell: Cell, shapes: Denoiser, *, n_trials: int | None, device: str, matmul: float | None
 ) -> Forecast:
@@ -159,7 +134,33 @@ def forecast(
     if matmul is not None:
         speed = matmul * (_speed_in_half() if half else SPEED_FP32)
         per_step = flops / speed + OPTIMISER_BYTES * n_trained / BYTES_PER_SECOND
-    return Forecast(trained, memory, flops, _steps(train, n_trials), per_step)
+    return Forecast(trained, memory, flops, steps_of(train, n_trials), per_step)
+
+
+def drawing(
+    cell: Cell, shapes: Denoiser, *, pictures: int, device: str, matmul: float | None
+) -> tuple[float, float | None]:
+    """Return the memory (bytes) and the time (seconds, where known) of drawing `pictures`."""
+    train, sample = cell.conditioner.train, cell.pipeline.sample
+    half = train.get("precision", "fp32") != "fp32"
+    numbers = shapes.unet_numbers() + shapes.text_numbers(layers=False)
+    side = cell.pipeline.params["image_size"]
+    memory = (2.0 if half else 4.0) * numbers
+    if device == "cpu":
+        memory = LIBRARIES + max(memory, 4.0 * numbers) + 2 * 3.0 * side**2 * pictures
+    if matmul is None:
+        return memory, None
+    passes = sample["steps"] * (2 if sample["guidance_scale"] > 1 else 1)
+    speed = matmul * (_speed_in_half() if half else SPEED_FP32)
+    return memory, pictures * passes * shapes.unet_flops() / speed
+
+
+def stored_numbers(cell: Cell, shapes: Denoiser, trained: Mapping[str, int]) -> int:
+    """Return the numbers that a trained conditioner is published with, its frozen ones too."""
+    whole = sum(trained.values())
+    if cell.conditioner.params.get("text_encoder") in ("frozen", "lora"):
+        whole += shapes.text_numbers(layers=True)
+    return whole
 
 
 def parameters(cell: Cell, shapes: Denoiser) -> dict[str, int]:
@@ -203,10 +204,17 @@ def matmul_flops(threads: int | None) -> float:
     return 2.0 * side**3 / best
 
 
-def _shapes(cell: Cell, roots: Roots) -> Denoiser:
-    params = cell.pipeline.params
+def shapes_of(pipeline: Block, roots: Roots) -> Denoiser:
+    """Return the shapes of a pipeline's denoiser, from the headers of its files.
+
+    Raises
+    ------
+    RecipeError
+        The pipeline has no weights of a known layout.
+    """
+    params = pipeline.params
     if not {"weights", "image_size"} <= params.keys():
-        raise RecipeError([f"pipeline {cell.pipeline.name!r} has no weights of a known layout"])
+        raise RecipeError([f"pipeline {pipeline.name!r} has no weights of a known layout"])
     return read_shapes(params["weights"], roots.weights, params["image_size"])
 
 
@@ -226,26 +234,6 @@ def _opens(cell: Cell) -> str:
 
 def _named(pattern: str) -> Callable[[str], bool]:
     return lambda name: re.search(pattern, name) is not None
-
-
-def _training_trials(cell: Cell, store: Store, select: str) -> int | None:
-    """Return how many trials there are to train on: as selected, or as the recipe limits them."""
-    chosen = store.path(select) / "select.npz"
-    if store.valid(select) and chosen.is_file():
-        import numpy as np
-
-        with np.load(chosen, allow_pickle=False) as stored:
-            return int((stored["split"] == "train").sum())
-    return cell.dataset.params.get("limit")
-
-
-def _steps(train: dict[str, Any], n_trials: int | None) -> int | None:
-    if train["steps"] is not None:
-        return int(train["steps"])
-    if n_trials is None:
-        return None
-    batches = -(-n_trials // train["batch_size"])
-    return int(-(-train["epochs"] * batches // train["accumulate"]))
 
 
 def _speed_in_half() -> float:

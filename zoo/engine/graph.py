@@ -136,8 +136,10 @@ class Plan:
         return list(dict.fromkeys(sentence for sentence in said if sentence))
 
     def to_json(self) -> dict[str, Any]:
-        """Return cells, stages, distinct, cached, to_run, unshared, missing, nodes, JSON-able.
+        """Return cells, grid, stages, counts, unshared, missing and nodes, JSON-able.
 
+        ``grid`` names the cells: id and coordinates. ``distinct``, ``cached`` and ``to_run`` are
+        counted over all stages.
         ``missing`` says which image towers are not there, whose metrics will have no value.
         ``stages`` counts the distinct nodes of each stage; ``unshared`` is how many stage runs
         the cells would take one by one.
@@ -145,6 +147,7 @@ class Plan:
         return {
             "recipe": self.recipe,
             "cells": len(self.cells),
+            "grid": [{"id": c.cell.id, "coords": c.cell.coords} for c in self.cells],
             "stages": dict(Counter(node.stage for node in self.nodes.values())),
             "distinct": len(self.nodes),
             "cached": len(self.nodes) - len(self.to_run),

@@ -6,10 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from registry.spec import ComponentSpec
 from zoo.engine.code import Code
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 #: Raised by one when the layout of published folders changes.
 SCHEMA = 1
@@ -43,7 +46,7 @@ def node_key(stage: str, params: Mapping[str, Any], inputs: Mapping[str, str], c
 
 def canonical(value: Any) -> str:
     """Return `value` as JSON with sorted keys; 1 and 1.0 differ, nan and infinity are refused."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def typed(spec: ComponentSpec, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,12 +55,14 @@ def typed(spec: ComponentSpec, params: Mapping[str, Any]) -> dict[str, Any]:
     A parameter annotated ``float`` (alone, optional, or inside a sequence) turns 1 into 1.0, so
     that both spellings are the same component; where ``int`` is allowed too they stay different.
     """
-    floats = {
-        p.name
-        for p in spec.parameters
-        if "float" in (words := set(re.findall(r"\w+", p.annotation))) and "int" not in words
-    }
+    floats = {p.name for p in spec.parameters if _takes_floats(p.annotation)}
     return {name: _as_float(v) if name in floats else v for name, v in params.items()}
+
+
+@cache
+def _takes_floats(annotation: str) -> bool:
+    words = set(re.findall(r"\w+", annotation))
+    return "float" in words and "int" not in words
 
 
 def untyped(block: Any) -> Any:

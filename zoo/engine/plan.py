@@ -9,7 +9,7 @@ from typing import Any
 
 from registry.spec import ComponentSpec
 from zoo.controls import CONTROLS
-from zoo.engine.code import code_of
+from zoo.engine.code import Code, code_of
 from zoo.engine.fingerprints import (
     Sources,
     picture_params,
@@ -24,7 +24,15 @@ from zoo.engine.roots import Roots
 from zoo.engine.store import Store
 from zoo.recipe.cells import Block, Cell, Recipe
 from zoo.recipe.errors import RecipeError
-from zoo.registries import CONDITIONERS, DATASETS, ENCODERS, METRICS, OBJECTIVES, PIPELINES
+from zoo.registries import (
+    CONDITIONERS,
+    DATASETS,
+    ENCODERS,
+    METRICS,
+    OBJECTIVES,
+    PIPELINES,
+    reading_once,
+)
 from zoo.towers.table import TOWERS
 
 #: Package of the stage modules.
@@ -46,11 +54,12 @@ def plan(recipe: Recipe, roots: Roots, store: Store) -> Plan:
     RecipeError
         If ``init_from`` or the class_label control cannot be resolved.
     """
-    sources = Sources(roots)
-    sources.check(recipe.cells)
-    builder = _Builder(sources)
-    cells = tuple(builder.cell(cell) for cell in recipe.cells)
-    states = {key: store.state(key) for key in builder.nodes}
+    with reading_once():
+        sources = Sources(roots)
+        sources.check(recipe.cells)
+        builder = _Builder(sources)
+        cells = tuple(builder.cell(cell) for cell in recipe.cells)
+    states = store.states(builder.nodes)
     return _with_cells_named(Plan(recipe.name, builder.nodes, cells, states))
 
 
@@ -96,6 +105,7 @@ class _Builder:
         self.sources = sources
         self.answers: dict[tuple[Any, ...], tuple[str, Cell]] = {}
         self.nodes: dict[str, Node] = {}
+        self.codes: dict[tuple[str, ...], Code] = {}
 
     def cell(self, cell: Cell) -> CellPlan:
         prepare, select, encode = self.prepare(cell), self.select(cell), self.encode(cell)
@@ -300,7 +310,7 @@ class _Builder:
             **self.generator(cell, None),
             "seed": cell.seed,
             "control": None,
-            "split": "test",
+            "split": cell.score_on,
         }
         inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
         inputs |= {"encode": self.encode(cell), "condition": condition}
@@ -341,12 +351,19 @@ class _Builder:
         inputs: Mapping[str, str],
         components: Sequence[ComponentSpec],
     ) -> str:
-        modules = [f"{STAGES}._{params['tower']}_features"] if stage == "features" else []
-        code = code_of(modules or [f"{STAGES}.{stage}"], components)
+        module = f"_{params['tower']}_features" if stage == "features" else stage
+        code = self.code(f"{STAGES}.{module}", components)
         key = node_key(stage, params, inputs, code)
         if key not in self.nodes:
             self.nodes[key] = Node(key, stage, f"{stage} {label}", params, dict(inputs), code)
         return key
+
+    def code(self, module: str, components: Sequence[ComponentSpec]) -> Code:
+        """Return the code of a stage's module and its components, read once."""
+        known = (module, *(f"{spec.kind} {spec.name}" for spec in components))
+        if known not in self.codes:
+            self.codes[known] = code_of([module], components)
+        return self.codes[known]
 
 
 def _needs(metric: Block) -> set[str]:
@@ -385,12 +402,23 @@ def _at(step: int | None) -> str | None:
 
 def token_shape(cell: Cell) -> list[int]:
     """Return the encoder's token shape (L, D) without building it."""
-    tokens = ENCODERS.spec(cell.encoder.name).meta.get("tokens", ())
-    shape = [cell.encoder.params.get(n) if isinstance(n, str) else n for n in tokens]
+    return tokens_of(cell.encoder)
+
+
+def tokens_of(encoder: Block) -> list[int]:
+    """Return the token shape (L, D) of an encoder without building it.
+
+    Raises
+    ------
+    RecipeError
+        Its mark does not say.
+    """
+    tokens = ENCODERS.spec(encoder.name).meta.get("tokens", ())
+    shape = [encoder.params.get(n) if isinstance(n, str) else n for n in tokens]
     sized = [size for size in shape if isinstance(size, int)]
     if len(sized) != 2 or len(shape) != 2:
         problem = (
-            f"the token shape of encoder {cell.encoder.name!r} is needed before it is built, and "
+            f"the token shape of encoder {encoder.name!r} is needed before it is built, and "
             f"its mark says tokens={tokens!r}: name two integers or two integer parameters there"
         )
         raise RecipeError([problem])

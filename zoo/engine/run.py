@@ -21,6 +21,7 @@ from pathlib import Path
 from registry.errors import UserError
 from zoo.engine.answers import answers
 from zoo.engine.execute import Failure, Outcome, execute
+from zoo.engine.forecast_plan import disk_problem
 from zoo.engine.gallery import write_gallery
 from zoo.engine.graph import Plan
 from zoo.engine.plan import plan as make_plan
@@ -110,6 +111,8 @@ def run(
     plan = make_plan(recipe, roots, store)
     _require_metrics(recipe)
     _say_what(recipe, plan, store)
+    if (problem := disk_problem(plan, roots, store)) is not None:
+        _say(f"  warning: {problem}")
     outcome = execute(
         plan, store, roots, device=device, threads=threads, processes=processes, say=_say
     )

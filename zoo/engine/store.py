@@ -16,7 +16,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -67,6 +67,12 @@ class Store:
         except (OSError, ValueError, KeyError):
             return "damaged"
         return "valid" if sizes == [f["size"] for f in files.values()] else "damaged"
+
+    def states(self, keys: Iterable[str]) -> dict[str, str]:
+        """Return the state of each key; what is not there costs nothing."""
+        entries = self.root / "entries"
+        held = {path.name for path in entries.iterdir()} if entries.is_dir() else set()
+        return {key: self.state(key) if key in held else "missing" for key in keys}
 
     def valid(self, key: str) -> bool:
         """Return whether `key` can be used as it is."""

@@ -97,6 +97,11 @@ class Denoiser:
                 total += weight.shape[0] * weight.positions
         return total
 
+    def latent_numbers(self) -> int:
+        """Return the numbers of one picture's latents."""
+        (first,) = (w for w in self.unet if w.name == "conv_in.weight")
+        return first.shape[1] * first.positions
+
     def text_flops(self) -> float:
         """Return the operations of the text transformer for one prompt."""
         maps = (shape for name, shape in self.text.items() if _in_layers(name) and len(shape) == 2)

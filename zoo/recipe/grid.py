@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -157,8 +158,9 @@ def cell_ids(coords: Sequence[dict[str, Any]]) -> list[str]:
         _shortened(",".join(f"{short[a]}={_text(v)}" for a, v in point.items()) or "cell", point)
         for point in coords
     ]
+    taken = Counter(name.lower() for name in ids)  # some file systems do not tell A from a
     return [
-        name if [n.lower() for n in ids].count(name.lower()) == 1 else f"{name}-{_digest(point)}"
+        name if taken[name.lower()] == 1 else f"{name}-{_digest(point)}"
         for name, point in zip(ids, coords, strict=True)
     ]
 

@@ -33,6 +33,7 @@ from zoo.recipe.schema import CELL_KEYS, FILE_KEYS
 from zoo.recipe.sources import check_sources, in_force
 from zoo.recipe.stand_ins import forbid, require_data, require_tower, require_weights, stamps
 from zoo.recipe.yaml_strict import parse
+from zoo.registries import reading_once
 
 STAND_INS = ("data", "weights")
 #: What a stand-in may have beside dotted paths: axes of its own, and arms.
@@ -77,6 +78,19 @@ def load_recipe(
     """
     if scale not in ("auto", "full"):
         raise RecipeError(f"--scale {scale}: must be auto or full")
+    with reading_once():
+        return _load(source, overrides, scale, data_root, weights_root, for_run=for_run)
+
+
+def _load(
+    source: str | Path,
+    overrides: Sequence[str],
+    scale: str,
+    data_root: Path | None,
+    weights_root: Path | None,
+    *,
+    for_run: bool,
+) -> Recipe:
     path, shown = find_recipe(source)
     text = _read(path, shown)
     problems = Problems()

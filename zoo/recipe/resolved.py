@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from zoo.recipe.cells import Block, Cell
@@ -47,7 +47,8 @@ def _blocks(cell: Cell) -> dict[str, Any]:
 
 def _written(block: Block) -> dict[str, Any]:
     """Return a block without its empty parts, and without the one of epochs and steps not used."""
-    written = {part: value for part, value in asdict(block).items() if value or part == "params"}
+    parts = ((part.name, getattr(block, part.name)) for part in fields(block))
+    written = {part: value for part, value in parts if value or part == "params"}
     if "train" in written:
         unused = [key for key in ("epochs", "steps") if written["train"][key] is None]
         written["train"] = {k: v for k, v in written["train"].items() if k not in unused}

@@ -15,6 +15,8 @@ from zoo.registries import DATASETS, OBJECTIVES, PIPELINES
 
 #: The weights that ship; they count as a stand-in wherever they are named.
 POCKET = "pocket"
+_DATASET = ("dataset", "name")
+_PIPELINE = ("pipeline", "name")
 _WEIGHTS = ("pipeline", "params", "weights")
 _OBJECTIVE = ("encoder", "train", "objective")
 _TOWER = (*_OBJECTIVE, "params", "tower")
@@ -41,8 +43,8 @@ def stamps(cells: Sequence[Cell], data_root: Path | None = None) -> dict[str, An
 
 def require_data(trees: Sequence[Node], data_root: Path | None, problems: Problems) -> None:
     """Note every data set that reads recordings while no folder is named."""
-    for tree in trees:
-        spec = _spec(DATASETS, tree.at(("dataset", "name")))
+    for tree in _each(trees, _DATASET):
+        spec = _spec(DATASETS, tree.at(_DATASET))
         if data_root is None and spec is not None and spec.meta.get("needs_root"):
             problems.add(
                 tree.locate(("dataset", "name")),
@@ -57,7 +59,7 @@ def require_weights(
     """Note weights that cannot be there; for a run also those that have to be fetched first."""
     from zoo.pipelines._weights import NAMED
 
-    for tree in trees:
+    for tree in _each(trees, _WEIGHTS, _PIPELINE):
         weights = _weights_named(tree)
         unknown = weights_root is None and weights not in NAMED
         judged = problems.at(tree.locate(_WEIGHTS))
@@ -69,7 +71,7 @@ def require_tower(trees: Sequence[Node], weights_root: Path | None, problems: Pr
     """Note image towers that have to be fetched first."""
     from zoo.towers.table import missing
 
-    for tree in trees:
+    for tree in _each(trees, _TOWER, (*_OBJECTIVE, "name")):
         name = _tower_named(tree)
         if isinstance(name, str) and not problems.at(tree.locate(_TOWER)):
             for message in missing(name, weights_root):
@@ -86,7 +88,7 @@ def forbid(
     from zoo.towers.table import TOWERS
 
     require_data(trees, data_root, problems)
-    for tree in trees:
+    for tree in _each(trees, _DATASET, _WEIGHTS, _PIPELINE, _TOWER, (*_OBJECTIVE, "name")):
         dataset = _spec(DATASETS, tree.at(("dataset", "name")))
         if is_simulated(data_root):
             problems.add(
@@ -117,6 +119,16 @@ def forbid(
                 "name a real one, for example clip-vit-l-14",
             )
     require_tower(trees, weights_root, problems)
+
+
+def _each(trees: Sequence[Node], *paths: tuple[str, ...]) -> list[Node]:
+    """Return the trees that differ in what is written at `paths`, or in where it is written."""
+    found: dict[tuple[tuple[object, object], ...], Node] = {}
+    for tree in trees:
+        nodes = [tree.at(path) for path in paths]
+        written = tuple((node and repr(node.value), node and node.where) for node in nodes)
+        found.setdefault(written, tree)
+    return list(found.values())
 
 
 def _tower_named(tree: Node) -> Any:

@@ -1,0 +1,176 @@
+"""What `zoo plan` prints, as text and as JSON with one node a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from zoo.listing import columns, count_of, value_text
+
+#: Most stage runs, and most cells, that the text names; ``--json`` names all.
+LISTED, CELLS = 60, 200
+
+_ONE_LINE = json.JSONEncoder(ensure_ascii=False)
+
+
+def plan_json(plan: Mapping[str, Any]) -> str:
+    """Return the plan as JSON, one line for each entry of a list: a grid has thousands of nodes."""
+    entries = [f"  {json.dumps(key)}: {_lines(value)}" for key, value in plan.items()]
+    return "{\n" + ",\n".join(entries) + "\n}"
+
+
+def _lines(value: Any) -> str:
+    whole = isinstance(value, list | dict) and value
+    if isinstance(value, list) and whole:
+        items = [_ONE_LINE.encode(item) for item in value]
+        return "[\n    " + ",\n    ".join(items) + "\n  ]"
+    if isinstance(value, dict) and whole:
+        items = [f"{_ONE_LINE.encode(k)}: {_ONE_LINE.encode(v)}" for k, v in value.items()]
+        return "{\n    " + ",\n    ".join(items) + "\n  }"
+    return _ONE_LINE.encode(value)
+
+
+def plan_text(plan: Mapping[str, Any]) -> str:
+    """Return cells, counts, what is to run and what that will take, as text."""
+    cells = "1 cell" if plan["cells"] == 1 else f"{plan['cells']} cells"
+    parts = [
+        f"{plan['recipe']}: {cells}, {plan['distinct']} distinct stage runs "
+        f"({plan['unshared']} if nothing were shared)",
+        *_cells(plan["grid"]),
+        _stages(plan),
+        *_trainings(plan),
+        _waiting(plan["nodes"]),
+    ]
+    if plan.get("missing"):
+        sentences = "\n".join(f"  {sentence}" for sentence in plan["missing"])
+        parts.append(
+            f"Metrics without a value, since they look through what is missing:\n{sentences}"
+        )
+    if plan.get("training"):
+        rows = [_expected(facts) for facts in plan["training"][:LISTED]]
+        more = _more(len(plan["training"]) - len(rows), "trainings")
+        parts.append("Training of conditioners, predicted:\n" + columns(rows) + more)
+    if plan.get("forecast"):
+        parts.append(_forecast(plan["forecast"]))
+    return "\n\n".join(parts)
+
+
+def _cells(grid: list[dict[str, Any]]) -> list[str]:
+    """Return the cells by id with their coordinates; nothing where there is one without any."""
+    if len(grid) == 1 and not grid[0]["coords"]:
+        return []
+    rows = [
+        (f"  {one['id']}", ", ".join(f"{k}={value_text(v)}" for k, v in one["coords"].items()))
+        for one in grid[:CELLS]
+    ]
+    return ["Cells:\n" + columns(rows) + _more(len(grid) - len(rows), "cells")]
+
+
+def _stages(plan: Mapping[str, Any]) -> str:
+    """Return a table of the stages: counts and, where they are predicted, time and disk."""
+    expected = plan.get("forecast", {}).get("stages", {})
+    head = ("stage", "distinct", "in the store", "to run")
+    table = [(*head, "time", "memory", "disk") if expected else head]
+    held: dict[str, int] = {}
+    for node in plan["nodes"]:
+        held[node["stage"]] = held.get(node["stage"], 0) + (node["state"] == "valid")
+    for stage, distinct in plan["stages"].items():
+        row = (stage, str(distinct), str(held[stage]), str(distinct - held[stage]))
+        table.append((*row, *_taken(expected[stage])) if expected else row)
+    if expected:
+        counts = (str(plan["distinct"]), str(plan["cached"]), str(plan["to_run"]))
+        table.append(("in all", *counts, *_taken(plan["forecast"]["total"])))
+    return columns(table)
+
+
+def _taken(facts: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return time, memory and disk of some runs; "at least" where a part is not known."""
+    if not facts["to_run"]:
+        return "-", "-", "-"
+    memory = facts["memory_bytes"]
+    return (
+        _at_least(facts, "seconds", "seconds_unknown", duration(facts["seconds"])),
+        "not predicted" if memory is None else size(memory),
+        _at_least(facts, "disk_bytes", "disk_unknown", size(facts["disk_bytes"])),
+    )
+
+
+def _at_least(facts: Mapping[str, Any], what: str, missing: str, shown: str) -> str:
+    if not facts[missing]:
+        return shown
+    return f"at least {shown}" if facts[what] else "unknown"
+
+
+def _trainings(plan: Mapping[str, Any]) -> list[str]:
+    found = plan.get("trainings")
+    if not found:
+        return []
+    words = {"encode": "of encoders", "condition": "of conditioners"}
+    told = [
+        f"{facts['distinct']} {words[stage]} ({facts['to_run']} to run)"
+        for stage, facts in found.items()
+    ]
+    return [f"Trainings: {', '.join(told)}."]
+
+
+def _waiting(nodes: list[dict[str, Any]]) -> str:
+    labels = [f"  {node['label']}" for node in nodes if node["state"] != "valid"]
+    if not labels:
+        return "Nothing to run."
+    more = _more(len(labels) - LISTED, "stage runs")
+    return "To run, in this order:\n" + "\n".join(labels[:LISTED]) + more
+
+
+def _more(count: int, what: str) -> str:
+    return f"\n  and {count} more {what}; --json lists all" if count > 0 else ""
+
+
+def _forecast(facts: Mapping[str, Any]) -> str:
+    """Return the totals, whether the disk holds them, and what they leave out."""
+    total = facts["total"]
+    taken, memory, disk = _taken(total)
+    free = size(facts["free_bytes"])
+    lines = [f"In the store already: {size(facts['in_store_bytes'])}; free there: {free}."]
+    if total["to_run"]:
+        seconds = "" if not total["seconds"] else f" ({total['seconds'] / 60:.1f} minutes)"
+        lines.insert(0, f"To run: {taken}{seconds}, memory up to {memory}, disk {disk}.")
+        if facts["temporary_bytes"]:
+            lines.append(f"Checkpoints while training: {size(facts['temporary_bytes'])} more.")
+    if facts["run_folder_bytes"] is not None:
+        lines.append(f"The run folder: {size(facts['run_folder_bytes'])}.")
+    if not facts["fits"]:
+        lines.append(f"THE DISK IS TOO SMALL: {disk} are needed, {free} are free.")
+    return "\n".join([*lines, *(f"Left out: {note}." for note in facts["notes"])])
+
+
+def _expected(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a row: label, parameters, memory, operations, time."""
+    label = f"  {facts['label'].removeprefix('condition ')}"
+    if "reason" in facts:
+        return label, f"not predicted: {facts['reason']}", "", "", ""
+    steps, each = facts["steps"], facts["seconds_per_step"]
+    work = f"{facts['flops_per_step'] / 1e12:.3g} TFLOP a step"
+    if each is not None:
+        work += f", {duration(each)} on these threads"
+    if facts["seconds"] is not None:
+        total = f"{steps} steps in {duration(facts['seconds'])}"
+    else:
+        total = f"{steps} steps" if steps is not None else "steps: known once trials are selected"
+    trained = f"{count_of(sum(facts['parameters'].values()))} parameters trained"
+    return label, trained, f"{facts['memory_bytes'] / 1e9:.2g} GB", work, total
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that suits it: "3.2 s", "14 min", "6.5 h"."""
+    if seconds < 120:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def size(count: float) -> str:
+    """Return bytes in the unit that suits them: "0.4 MB", "12 GB"."""
+    for unit, one in (("TB", 1e12), ("GB", 1e9)):
+        if count >= one:
+            return f"{count / one:.3g} {unit}"
+    return f"{count / 1e6:.3g} MB"
