@@ -295,7 +295,7 @@ def test_results_text() -> None:
 def test_what_to_know_of_the_figures_names_the_cell() -> None:
     def cell(name: str, look: int, probe: str | None = None) -> dict[str, object]:
         about = {"id": name, "coords": {"lr": look}, "seed": 0, "control": None, "metrics": {}}
-        ledger = {"look": {"sentence": f"look {look}."}, "stamp": None}
+        ledger = {"look": {"number": look, "sentence": f"look {look}."}, "stamp": None}
         return about | {"leakage": {"sentence": "Clean."}, "ledger": ledger, "probe": probe}
 
     cells = [cell("a", 1), cell("b", 2, "leaks: the class is decoded")]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from zoo.engine.store import Store
 
 
+#: With more cells than this, snapshots are not printed.
+LARGE = 12
 #: Most entries of the store that `zoo status` names.
 LISTED = 60
 
@@ -164,15 +166,22 @@ def show_text(facts: dict[str, Any]) -> str:
 
 
 def results_text(results: dict[str, Any]) -> str:
-    """Return the figures of a run: a row for each cell, control and metric."""
+    """Return the figures of a run: a row for each cell, control and metric.
+
+    Of a large grid snapshots are left out: results.csv and the report have them.
+    """
     table = [("cell", "control", "metric", "value", "95 %", "n")]
+    large = len({cell["id"] for cell in results["cells"]}) > LARGE
     for cell in results["cells"]:
-        coords = ", ".join(f"{k}={value_text(v)}" for k, v in cell["coords"].items())
+        step = cell["coords"].get("step")
+        if large and step is not None:
+            continue
+        at = "" if step is None else f" at step {step}"
         for name, figure in cell.get("metrics", {}).items():
             value, ci95 = figure.get("value"), figure.get("ci95")
             table.append(
                 (
-                    coords or "-",
+                    f"{cell['id']}{at}",
                     cell.get("control") or "-",
                     name,
                     figure.get("reason") or "not computed" if value is None else f"{value:.3f}",
@@ -195,24 +204,26 @@ def _answers(results: dict[str, Any]) -> list[str]:
 def _trust(results: dict[str, Any]) -> list[str]:
     """Return what a reader must know of each cell, once: leaks, looks at the test, the verdict."""
     found: dict[str, list[str]] = {}
-    names = {
-        cell["id"]: ", ".join(f"{k}={value_text(v)}" for k, v in cell["coords"].items())
+    real = [
+        cell
         for cell in results["cells"]
-        if cell["control"] is None and "step" not in cell["coords"]
-    }
-    for cell in results["cells"]:
-        if cell.get("control") is None and "step" not in cell["coords"]:
-            verdict = results.get("contribution", {}).get(cell["id"], {}).get("verdict")
-            ledger = cell.get("ledger") or {}
-            parts = [cell.get("leakage"), ledger.get("look"), verdict]
-            said = [part["sentence"] for part in parts if part]
-            said += [f"Leak probe: {cell['probe']}"] if cell.get("probe") else []
-            for sentence in [*said, *filter(None, [ledger.get("stamp")])]:
-                found.setdefault(sentence, []).append(cell["id"])
+        if cell.get("control") is None and "step" not in cell["coords"]
+    ]
+    looks = [cell["ledger"]["look"] for cell in real if (cell.get("ledger") or {}).get("look")]
+    latest = max(looks, key=lambda look: look["number"], default=None)  # of many, this one
+    for cell in real:
+        verdict = results.get("contribution", {}).get(cell["id"], {}).get("verdict")
+        ledger = cell.get("ledger") or {}
+        look = ledger.get("look") if ledger.get("look") == latest else None
+        parts = [cell.get("leakage"), look, verdict]
+        said = [part["sentence"] for part in parts if part]
+        said += [f"Leak probe: {cell['probe']}"] if cell.get("probe") else []
+        for sentence in [*said, *filter(None, [ledger.get("stamp")])]:
+            found.setdefault(sentence, []).append(cell["id"])
     lines = []
     for text, ids in found.items():
-        where = names[ids[0]] if len(ids) == 1 else f"{len(ids)} cells"
-        lines.append(f"{text} ({where})" if len(names) > 1 else text)
+        where = ids[0] if len(ids) == 1 else f"{len(ids)} cells"
+        lines.append(f"{text} ({where})" if len(real) > 1 else text)
     return ["\n".join(lines)] if lines else []
 
 
