@@ -183,9 +183,9 @@ def _file_name(address: str) -> str:
     return hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
-def wait_until(seen: Callable[[], bool], patience: float = PATIENCE) -> bool:
+def wait_until(seen: Callable[[], bool]) -> bool:
     """Return whether `seen` comes true: shared file systems show new files some seconds late."""
-    until = time.monotonic() + patience
+    until = time.monotonic() + PATIENCE
     while not seen():
         if time.monotonic() > until:
             return False
