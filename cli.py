@@ -304,7 +304,7 @@ def run(as_json: bool, **request: Any) -> None:
     \b
     zoo run paper
     zoo run paper --set encoder=eegnet --set seed=1
-    zoo run paper --set seed=[0,1,2,3] --workers 2
+    zoo run paper --set "grid.seed=[0,1,2,3]" --workers 2
     zoo run n170 --data-root /path/to/bids
     """
     recipe = _load(request, for_run=True)
