@@ -134,6 +134,7 @@ def connected(workers: Workers, device: str) -> Iterator[Client]:
 #: nothing is spilled and a worker that holds much memory after a stage still gets the next one.
 _LOCAL = {
     "distributed.worker.daemon": False,  # stages may need processes of their own
+    "distributed.worker.preload": ["zoo.engine.local_worker"],
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
