@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.errors import UserError
 from zoo.engine.alike import Ours, difference, require_alike, wait_until
-from zoo.engine.cluster import DEATHS, GPU, Workers, connected
+from zoo.engine.cluster import GPU, Workers, connected
 from zoo.engine.device import prepare_torch
 from zoo.engine.graph import Node, Plan
 from zoo.engine.store import Store
@@ -206,8 +206,8 @@ def _lost(future: Future, node: Node) -> Failure:
     error = future.exception()
     if isinstance(error, KilledWorker):
         message = (
-            f"the worker died {DEATHS} times while running it; did it have memory enough "
-            "(--worker-memory)?"
+            f"the worker died {error.allowed_failures + 1} times while running it; "
+            "did it have memory enough (--worker-memory)?"
         )
         return Failure(node.label, message, blocked=error.task != future.key)
     text = "".join(traceback.format_exception(error))
