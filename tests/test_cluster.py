@@ -48,10 +48,18 @@ def _toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """A cluster of one worker that is already there."""
-    with connected(Workers(local=1, memory="3GB"), "cpu") as client:
-        yield client.scheduler.address
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """A cluster of one worker that is already there, and where its encoders count their steps."""
+    steps = tmp_path_factory.mktemp("there") / "steps"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOY_PIDS", str(steps))
+        with connected(Workers(local=1, memory="3GB"), "cpu") as client:
+            yield client.scheduler.address, steps
+
+
+@pytest.fixture
+def address(there: tuple[str, Path]) -> str:
+    return there[0]
 
 
 def contents(store: Path) -> dict[str, dict[str, str]]:
@@ -228,14 +236,14 @@ def test_two_runs_at_once_share_one_store(tmp_path: Path) -> None:
     assert steps == [(seed, step) for seed in range(2) for step in range(6)]
 
 
-def test_two_clients_of_one_scheduler_share_tasks(tmp_path: Path, address: str) -> None:
+def test_two_clients_of_one_scheduler_share_tasks(tmp_path: Path, there: tuple[str, Path]) -> None:
+    address, made = there
     processes = [Process(tmp_path, name, "store", 2, dask=address) for name in "ab"]
     done = [process.end() for process in processes]
     assert [d["failed"] for d in done] == [[], []]
-    ran = [
-        Store(tmp_path / "store").manifest(key)["seconds"] for key in contents(tmp_path / "store")
-    ]
-    assert len(ran) == 30
+    assert len(contents(tmp_path / "store")) == 30
+    steps = [line.split()[:2] for line in made.read_text().splitlines()]
+    assert sorted(steps) == [[seed, step] for seed in "01" for step in "012345"]
 
 
 # ---- what the workers are
