@@ -19,6 +19,7 @@ from zoo.cli_options import (
     plugin_option,
     recipe_options,
     store_option,
+    worker_options,
 )
 
 if TYPE_CHECKING:
@@ -296,6 +297,7 @@ def probe(as_json: bool, **request: Any) -> None:
     show_default=True,
     help="Train conditioners in this many processes, one GPU each with --device cuda.",
 )
+@worker_options
 def run(as_json: bool, **request: Any) -> None:
     """Run a recipe and write a run folder with figures, pictures and report.html.
 
@@ -305,6 +307,7 @@ def run(as_json: bool, **request: Any) -> None:
     \b
     zoo run paper
     zoo run paper --set encoder=eegnet --set seed=1
+    zoo run paper --set "grid.seed=[0,1,2,3]" --workers 2
     zoo run n170 --data-root /path/to/bids
     """
     recipe = _load(request, for_run=True)
@@ -312,7 +315,7 @@ def run(as_json: bool, **request: Any) -> None:
     from zoo.listing import results_text
 
     names = ("data_root", "image_root", "weights_root", "store", "out")
-    names += ("device", "threads", "processes")
+    names += ("device", "threads", "processes", "workers", "worker_memory", "dask")
     try:
         result = run_recipe(recipe, **{name: request[name] for name in names})
     except KeyboardInterrupt:
@@ -417,7 +420,7 @@ def generate(
     zoo generate --run runs/latest --eeg trials.npy --out drawn
     zoo generate --run runs/latest --eeg subject1-epo.fif --out drawn --guidance-scale 5
     """
-    from zoo.engine.execute import prepare_torch
+    from zoo.engine.device import prepare_torch
     from zoo.export.generate import generate as draw
 
     prepare_torch(device, threads)

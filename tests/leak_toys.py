@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from zoo.engine import execute as executing
 from zoo.engine.graph import CellPlan, Plan
 from zoo.engine.plan import plan as make_plan
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
+from zoo.engine.task import Setting, run_locked
 from zoo.recipe import load_recipe
 
 RECIPE = """
@@ -40,10 +40,11 @@ def trainer(tmp_path: Path, weights: Path, store: Store) -> Callable[..., tuple[
         (tmp_path / "tiny.yaml").write_text(text)
         recipe = load_recipe(tmp_path / "tiny.yaml", overrides=overrides, weights_root=weights)
         roots = Roots.resolve(None, None, weights)
+        setting = Setting(store=store.root, roots=roots, threads=1)
         plan = make_plan(recipe, roots, store)
         for node in plan.nodes.values():
             if node.stage not in ("judge", "generate", "evaluate"):
-                executing._run_locked(node, store, roots, "cpu", 1, 1)
+                run_locked(node, store, setting)
         return plan, plan.cells[0]
 
     return run

@@ -281,12 +281,11 @@ def test_results_text() -> None:
     assert [line.split("  ") for line in results_text(RESULTS).splitlines() if line] == [
         line.split("  ")
         for line in [
-            "cell                    control       metric      value"
-            "                         95 %            n",
-            "encoder=eegnet, seed=1  -             accuracy    0.931"
+            "cell  control       metric      value                         95 %            n",
+            "one   -             accuracy    0.931"
             "                         0.870 to 0.970  100 test trials",
-            "encoder=eegnet, seed=1  -             copy_share  not computed: needs pictures",
-            "-                       shuffled_eeg  kappa       -0.500                        none",
+            "one   -             copy_share  not computed: needs pictures",
+            "two   shuffled_eeg  kappa       -0.500                        none",
             "seed: 1, 0, data: simulated, weights: pocket, scale: pocket",
         ]
     ]
@@ -300,9 +299,8 @@ def test_what_to_know_of_the_figures_names_the_cell() -> None:
 
     cells = [cell("a", 1), cell("b", 2, "leaks: the class is decoded")]
     found = results_text({**RESULTS, "cells": cells}).splitlines()
-    assert found[2:6] == [
-        "Clean. (2 cells)", "look 1. (lr=1)", "look 2. (lr=2)",
-        "Leak probe: leaks: the class is decoded (lr=2)",
+    assert found[2:5] == [
+        "Clean. (2 cells)", "look 2. (b)", "Leak probe: leaks: the class is decoded (b)",
     ]  # fmt: skip
     alone = results_text({**RESULTS, "cells": cells[1:]}).splitlines()
     assert alone[2:5] == ["Clean.", "look 2.", "Leak probe: leaks: the class is decoded"]

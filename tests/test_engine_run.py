@@ -251,7 +251,7 @@ def test_conditioners_alone_are_shared_among_processes(monkeypatch: pytest.Monke
     """The number of processes is in no key; the manifest tells it."""
     import importlib
 
-    from zoo.engine import execute
+    from zoo.engine import task
 
     shared = []
 
@@ -259,7 +259,7 @@ def test_conditioners_alone_are_shared_among_processes(monkeypatch: pytest.Monke
         shared.append((stage, processes))
         importlib.import_module(f"toy_stages.{stage}").run(inputs, params, out, context)
 
-    monkeypatch.setattr(execute, "run_shared", run_shared)
+    monkeypatch.setattr(task, "run_shared", run_shared)
     result = run_toys(processes=2)
     assert not result.failures
     assert shared == [("condition", 2), ("condition", 2)]  # one of them is the control

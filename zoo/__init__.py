@@ -146,6 +146,9 @@ def run(
     device: str = "cpu",
     threads: int | None = None,
     processes: int = 1,
+    workers: int | None = None,
+    worker_memory: str | None = None,
+    dask: str | None = None,
 ) -> RunResult:
     """Run a recipe, as ``zoo run`` does.
 
@@ -169,6 +172,13 @@ def run(
         CPU threads.
     processes : int
         How many train a conditioner together, one GPU each where `device` is "cuda".
+    workers : int, optional
+        Run so many stages at a time, each in a worker process of this machine. A script that asks
+        for it does so below ``if __name__ == "__main__":``.
+    worker_memory : str, optional
+        What each worker may use ("8GB"); by default an equal part of the machine's memory.
+    dask : str, optional
+        Address of a Dask scheduler, whose workers run the stages.
 
     Returns
     -------
@@ -204,4 +214,7 @@ def run(
         device=device,
         threads=threads,
         processes=processes,
+        workers=workers,
+        worker_memory=worker_memory,
+        dask=dask,
     )

@@ -113,3 +113,29 @@ def recipe_options(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def worker_options(command: F) -> F:
+    """Add the options that say where stages run, if not in this process."""
+    options = [
+        click.option(
+            "--workers",
+            type=COUNT,
+            metavar="N",
+            help="Run N stages at a time, in N processes that share cores and memory; "
+            "one GPU each with --device cuda.",
+        ),
+        click.option(
+            "--worker-memory",
+            metavar="SIZE",
+            help="What each of --workers may use, e.g. 8GB [default: an equal part].",
+        ),
+        click.option(
+            "--dask",
+            metavar="ADDRESS",
+            help="Run stages on the workers of this Dask scheduler, e.g. tcp://host:8786.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -19,7 +19,7 @@ def bar(
     """Return a tqdm bar that shows elapsed time, time left and whatever `set_postfix` gives it.
 
     On a terminal it refreshes at once; in a log file it writes a line every 20 seconds. Work done
-    within `delay` seconds shows none.
+    within `delay` seconds shows none. The environment variable ``TQDM_DISABLE`` silences all.
     """
     return tqdm(
         total=total,
@@ -30,5 +30,5 @@ def bar(
         mininterval=0.2 if sys.stderr.isatty() else 20,
         dynamic_ncols=True,
         leave=True,
-        disable=not shown,
+        **({} if shown else {"disable": True}),  # left out, tqdm's environment variable counts
     )

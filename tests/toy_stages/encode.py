@@ -1,9 +1,10 @@
-"""Toy encode: counts steps, keeps a checkpoint of each, may be told to dawdle or to fail."""
+"""Toy encode: counts steps, keeps a checkpoint of each, may be told to dawdle, fail or die."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 
 import numpy as np
@@ -14,6 +15,8 @@ from zoo.stages._lineage import Lineage
 def run(inputs, params, out, context):
     if params["encoder"]["params"]["power"] == 13:
         raise RuntimeError("thirteen is unlucky")
+    if params["encoder"]["params"]["power"] == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
     checkpoint = context.work / "checkpoint.json"
     done = json.loads(checkpoint.read_text()) if checkpoint.is_file() else []
     for step in range(len(done), 6):
@@ -22,6 +25,8 @@ def run(inputs, params, out, context):
         (context.work / "partial").replace(checkpoint)
         with open(os.environ.get("TOY_STEPS", os.devnull), "a") as log:  # noqa: PTH123
             log.write(f"{step}\n")
+        with open(os.environ.get("TOY_PIDS", os.devnull), "a") as log:  # noqa: PTH123
+            log.write(f"{params['seed']} {step} {os.getpid()}\n")
         time.sleep(float(os.environ.get("TOY_PAUSE", "0")))
     with np.load(inputs["select"] / "select.npz") as select:
         label, trial_id = select["label"], select["trial_id"]

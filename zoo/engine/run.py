@@ -20,7 +20,8 @@ from pathlib import Path
 
 from registry.errors import UserError
 from zoo.engine.answers import answers
-from zoo.engine.execute import Failure, Outcome, execute
+from zoo.engine.cluster import Workers
+from zoo.engine.execute import Outcome, execute
 from zoo.engine.forecast_plan import disk_problem
 from zoo.engine.gallery import write_gallery
 from zoo.engine.graph import Plan
@@ -30,6 +31,7 @@ from zoo.engine.results import log_name, results, write_csv
 from zoo.engine.roots import Roots
 from zoo.engine.scores import write_scores
 from zoo.engine.store import Store
+from zoo.engine.task import Failure
 from zoo.export.write import write_pipeline
 from zoo.recipe import Recipe, dump
 from zoo.registries import ANALYSES, METRICS
@@ -75,6 +77,9 @@ def run(
     device: str = "cpu",
     threads: int | None = None,
     processes: int = 1,
+    workers: int | None = None,
+    worker_memory: str | None = None,
+    dask: str | None = None,
 ) -> RunResult:
     """Run every stage that the store lacks and write a run folder.
 
@@ -94,6 +99,12 @@ def run(
         Threads of torch and BLAS; results are bit-identical only at the same number.
     processes : int
         How many train a conditioner together; the recipe's batch is shared among them.
+    workers : int or None
+        Run so many stages at a time, each in a worker process of this machine.
+    worker_memory : str or None
+        What each worker may use ("8GB"); None is an equal part of the machine's memory.
+    dask : str or None
+        Address of a Dask scheduler, whose workers run the stages.
 
     Returns
     -------
@@ -105,6 +116,7 @@ def run(
         If something that every figure needs is missing or wrong; no run folder is written then.
     """
     began = time.monotonic()
+    elsewhere = Workers.asked_for(workers, worker_memory, dask, processes)
     roots = Roots.resolve(data_root, image_root, weights_root)
     store = store if isinstance(store, Store) else Store(store)
     _require_writable(Path(out))
@@ -114,8 +126,9 @@ def run(
     if (problem := disk_problem(plan, roots, store)) is not None:
         _say(f"  warning: {problem}")
     outcome = execute(
-        plan, store, roots, device=device, threads=threads, processes=processes, say=_say
-    )
+        plan, store, roots, device=device, threads=threads, processes=processes,
+        workers=elsewhere, say=_say,
+    )  # fmt: skip
     folder, unwritten = _write(
         recipe, plan, store, roots, outcome, Path(out), device, threads, began
     )

@@ -1,0 +1,219 @@
+"""Workers for a run: processes of this machine, or a Dask cluster that is already there.
+
+Dask is imported only where workers are asked for.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from registry.errors import UserError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+#: The resource that a worker with a GPU offers, one for each task that it can run on it.
+GPU = "GPU"
+#: How often a node may take its worker down with it before it counts as failed.
+DEATHS = 3
+#: Seconds to wait for an answer of a scheduler.
+ANSWER = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Where the nodes of a plan run, if not in this process; `local` or `address`.
+
+    Parameters
+    ----------
+    local : int or None
+        Start so many worker processes on this machine, each for one task at a time.
+    memory : str or None
+        What each of them may use ("8GB"); None is an equal part of the machine's memory.
+    address : str or None
+        Of a Dask scheduler ("tcp://host:8786").
+    """
+
+    local: int | None = None
+    memory: str | None = None
+    address: str | None = None
+
+    @classmethod
+    def asked_for(
+        cls, local: int | None, memory: str | None, address: str | None, processes: int = 1
+    ) -> Workers | None:
+        """Return what the options of ``zoo run`` ask for; None is this process alone.
+
+        Raises
+        ------
+        UserError
+            Options that exclude each other, a size that is none, or Dask is not installed.
+        """
+        if local is not None and address is not None:
+            raise UserError(
+                "--workers starts workers here, --dask takes those of a cluster: name one of them"
+            )
+        if memory is not None and local is None:
+            raise UserError("--worker-memory limits the workers that --workers starts; name both")
+        if local is None and address is None:
+            return None
+        option = "--workers" if local is not None else "--dask"
+        if processes > 1:
+            raise UserError(
+                f"--processes {processes} divides one training, {option} runs whole stages side "
+                "by side: name one of them"
+            )
+        _require_dask(option)
+        if memory is not None:
+            from dask.utils import parse_bytes
+
+            try:
+                parse_bytes(memory)
+            except ValueError as error:
+                raise UserError(
+                    f"--worker-memory {memory}: that is no size; write 8GB or 500MiB"
+                ) from error
+        return cls(local=local, memory=memory, address=address)
+
+    def threads(self, asked: int | None) -> int | None:
+        """Return the threads of each task: `asked`, else an equal part of this machine's cores;
+        None leaves the workers of a cluster at theirs.
+        """
+        if asked is not None or self.local is None:
+            return asked
+        from dask.system import CPU_COUNT
+
+        return max(1, int(CPU_COUNT) // self.local)
+
+
+def _require_dask(option: str) -> None:
+    if importlib.util.find_spec("distributed") is None:
+        raise UserError(
+            f"{option} needs the package 'distributed', which is not installed "
+            '(pip install "eegzoo[cluster]")'
+        )
+
+
+@contextmanager
+def connected(workers: Workers, device: str) -> Iterator[Client]:
+    """Yield a client of the workers; those started here end with the block.
+
+    Raises
+    ------
+    UserError
+        Nobody answers at the address, or there are fewer GPUs than local workers.
+    """
+    import dask
+    from distributed import Client
+
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        if workers.address is None:
+            stack.enter_context(dask.config.set(_LOCAL))
+            address = stack.enter_context(_local_cluster(workers, device))
+        else:
+            address = workers.address
+        try:
+            client = Client(address, timeout=ANSWER, set_as_default=False, name="zoo")
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"--dask {address}: no Dask scheduler answers there "
+                f"({str(error).partition(chr(10))[0] or type(error).__name__}); "
+                "it prints its address when it starts (tcp://host:8786)"
+            ) from error
+        yield stack.enter_context(client)
+
+
+#: What differs from Dask's defaults for workers of our own: results are small and stages big, so
+#: nothing is spilled and a worker that holds much memory after a stage still gets the next one.
+_LOCAL = {
+    "distributed.worker.daemon": False,  # stages may need processes of their own
+    "distributed.worker.preload": ["zoo.engine.local_worker"],
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.http.routes": [],
+    "distributed.scheduler.http.routes": [],
+    "distributed.scheduler.allowed-failures": DEATHS - 1,
+    # First guesses, by stage: so that no training queues behind another while a worker is idle.
+    "distributed.scheduler.default-task-durations": {"encode": "60s", "condition": "60s"},
+    "distributed.nanny.pre-spawn-environ": {},  # threads are set by every task
+}
+
+
+@contextmanager
+def _local_cluster(workers: Workers, device: str) -> Iterator[str]:
+    """Start a scheduler and workers that only this machine can reach; yield the address."""
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    assert workers.local is not None
+    here = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
+    gpus = _gpus(workers.local) if device == "cuda" else None
+    options: dict[str, Any] = {
+        **here,
+        "nthreads": 1,
+        "memory_limit": workers.memory or _equal_part(workers.local),
+        "silence_logs": logging.CRITICAL,
+        "resources": {GPU: 1} if gpus else {},
+        "config": dict(_LOCAL),
+    }
+    spec = {
+        number: {
+            "cls": Nanny,
+            "options": {**options, "env": _environment(gpus[number] if gpus else None)},
+        }
+        for number in range(workers.local)
+    }
+    with SpecCluster(
+        scheduler={"cls": Scheduler, "options": here},
+        workers=spec,
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def _environment(gpu: str | None) -> dict[str, str]:
+    """Return what a worker's environment has besides ours: several bars cannot share a line."""
+    silent = {"TQDM_DISABLE": "1"}
+    return silent if gpu is None else {**silent, "CUDA_VISIBLE_DEVICES": gpu}
+
+
+def _equal_part(count: int) -> int:
+    from distributed.system import MEMORY_LIMIT
+
+    return int(MEMORY_LIMIT // count)
+
+
+def _gpus(count: int) -> list[str]:
+    """Return the names of `count` GPUs, as CUDA_VISIBLE_DEVICES writes them."""
+    import torch
+
+    there = torch.cuda.device_count()
+    if there < count:
+        raise UserError(
+            f"--workers {count} --device cuda: there {'is' if there == 1 else 'are'} {there} "
+            f"GPU{'' if there == 1 else 's'}, and each worker takes one; name at most as many"
+        )
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(number) for number in range(there)]
+    return [name.strip() for name in names[:count]]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what Dask logs about its own doings off the user's screen."""
+    logger = logging.getLogger("distributed")
+    handlers, propagate = list(logger.handlers), logger.propagate
+    logger.handlers, logger.propagate = [logging.NullHandler()], False
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate
