@@ -294,6 +294,18 @@ desk = pytest.fixture(desk_in)
         ("subjects: [1]", "limit: 0", "r.yaml:3 dataset.params.limit: must be > 0, got 0"),
         (
             "subjects: [1]",
+            "limit: {trian: 9}",
+            "r.yaml:3 dataset.params.limit: has no split 'trian'. Did you mean 'train'? It takes: "
+            "train, val, test",
+        ),
+        (
+            "subjects: [1]",
+            "limit: {train: 0}",
+            "r.yaml:3 dataset.params.limit: is 0 for 'train'; it takes a number of trials, at "
+            "least 1",
+        ),
+        (
+            "subjects: [1]",
             "split: {by: rn, test: ['6']}",
             "r.yaml:3 dataset.params.split.by: must be one of run, session, subject, image, block, "
             "got 'rn'. Did you mean 'run'?",

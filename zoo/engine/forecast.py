@@ -236,7 +236,8 @@ def _training_trials(cell: Cell, store: Store, select: str) -> int | None:
 
         with np.load(chosen, allow_pickle=False) as stored:
             return int((stored["split"] == "train").sum())
-    return cell.dataset.params.get("limit")
+    limit = cell.dataset.params.get("limit")
+    return limit.get("train") if isinstance(limit, dict) else limit
 
 
 def _steps(train: dict[str, Any], n_trials: int | None) -> int | None:

@@ -171,7 +171,7 @@ class _Builder:
             "images": self.sources.images(cell),
         }
         inputs = {"prepare": self.prepare(cell)}
-        if cell.dataset.params.get("limit") is not None:  # a dry run: a few of the pictures
+        if isinstance(cell.dataset.params.get("limit"), int):  # a dry run: a few of the pictures
             inputs["select"] = self.select(cell)
         return self.add("features", f"vae of {cell.pipeline.name}", params, inputs, components)
 
@@ -187,7 +187,7 @@ class _Builder:
             "images": self.sources.images(cell),
         }
         inputs = {"prepare": self.prepare(cell)}
-        if cell.dataset.params.get("limit") is not None:  # a dry run: a few of the pictures
+        if isinstance(cell.dataset.params.get("limit"), int):  # a dry run: a few of the pictures
             inputs["select"] = self.select(cell)
         return self.add("features", str(tower), params, inputs, [_spec_of_dataset(cell)])
 

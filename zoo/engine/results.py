@@ -137,8 +137,12 @@ def _notes(cell: CellPlan, store: Store) -> list[str]:
     declared = DATASETS.spec(cell.cell.dataset.name).meta.get("leakage")
     notes = [declared] if declared else []
     params = cell.cell.dataset.params
-    if params.get("limit") is not None:
-        notes.append(f"a dry run: at most {params['limit']} trials of each split took part")
+    limit = params.get("limit")
+    if isinstance(limit, dict):
+        kept = ", ".join(f"{count} of {part}" for part, count in limit.items())
+        notes.append(f"at most so many trials took part: {kept}")
+    elif limit is not None:
+        notes.append(f"a dry run: at most {limit} trials of each split took part")
     if params.get("shuffle_labels"):
         notes.append("labels and pictures of training and validation trials were shuffled")
     if store.valid(cell.prepare):

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from registry import ComponentSpec, did_you_mean
 from zoo.controls import CONTROLS
+from zoo.datasets._limit import limit_problem
 from zoo.recipe.deep import deep_check
 from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node, plain
@@ -109,6 +110,9 @@ def _dataset(params: Mapping[str, Any], note: Note) -> None:
         value = params.get(name)
         if value is not None and _is_number(value) and value <= 0:
             note(("dataset", "params", name), f"must be > 0, got {value}")
+    limit = params.get("limit")
+    if isinstance(limit, dict) and (problem := limit_problem(limit)) is not None:
+        note(("dataset", "params", "limit"), problem)
     if params.get("subjects") == []:
         note(("dataset", "params", "subjects"), "is empty; leave it out to take every subject")
     split = params.get("split")
