@@ -392,6 +392,24 @@ def test_changes_of_init_from_are_judged_beside_other_mistakes(desk: Desk) -> No
     ]
 
 
+def test_without_pictures_nothing_may_ask_for_them(desk: Desk) -> None:
+    none = "pipeline.sample.images_per_trial=0"
+    assert not desk.load(SMALL, none).cells[0].draws
+    assert desk.errors(SMALL, none, "metrics=[accuracy, copy_share]", "controls=[zero_eeg]") == [
+        "--set metrics=[accuracy, copy_share] [1]: metric 'copy_share' looks at pictures, and "
+        "pipeline.sample.images_per_trial is 0: nothing is drawn",
+        "--set controls=[zero_eeg]: controls are of pictures, and "
+        "pipeline.sample.images_per_trial is 0: nothing is drawn",
+    ]
+
+
+def test_weights_that_draw_nothing_are_not_asked_for(desk: Desk) -> None:
+    text = changed(("weights: pocket", "weights: sd-1.5"))
+    assert desk.errors(text, for_run=True)
+    recipe = desk.load(text, "pipeline.sample.images_per_trial=0", for_run=True)
+    assert (recipe.scale, recipe.stand_ins, recipe.weights) == ("pocket", ("data",), "none")
+
+
 def test_a_metric_of_features_says_by_which_tower(desk: Desk) -> None:
     class Towerless:
         """A metric of features of nobody."""

@@ -71,10 +71,10 @@ def _entry(
 ) -> dict[str, Any]:
     """Return one row of ``cells``: a cell, or a cell under a control or at a snapshot."""
     step = {} if variant.step is None else {"step": variant.step}
-    nodes = {"generate": variant.generate}
+    nodes = {"generate": variant.generate} if variant.generate else {}
     if variant.condition:
         nodes = {"condition": variant.condition, **nodes}
-    if cell.encode in plan.upstream(variant.generate):
+    if variant.generate is None or cell.encode in plan.upstream(variant.generate):
         nodes = {"encode": cell.encode, **nodes}
     failures = [
         {"node": outcome.failures[key].label, "message": outcome.failures[key].message}

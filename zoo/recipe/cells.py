@@ -55,6 +55,11 @@ class Cell:
     metrics: tuple[Block, ...]
     controls: tuple[str, ...]
 
+    @property
+    def draws(self) -> bool:
+        """Say whether pictures are drawn; without them no conditioner is trained."""
+        return bool(self.pipeline.sample.get("images_per_trial", 1))
+
 
 @dataclass(frozen=True)
 class Recipe:

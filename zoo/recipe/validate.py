@@ -30,6 +30,8 @@ __all__ = ["compatibility", "deep_check", "valid"]
 
 #: What the stages of every cell make for metrics.
 _MADE = frozenset({"label", "generated", "judge", "train_images", "seen", "features", "scores"})
+#: What a metric needs where it looks at pictures that were drawn.
+OF_PICTURES = frozenset({"generated", "judge", "features", "scores"})
 #: What an objective makes besides, by its target.
 _MADE_BY = {"label": frozenset({"logits"}), "image": frozenset({"similarity"})}
 #: Settings that only mean something where a denoiser is trained.
@@ -88,6 +90,8 @@ def compatibility(
         _route(specs["conditioner"], specs["pipeline"], note)
     _metrics(tree, specs.get("objective"), metrics, note)
     _controls(tree, encoder, specs, note)
+    if pipeline is not None and pipeline.sample.images_per_trial == 0:
+        _undrawn(tree, metrics, note)
 
 
 def valid(model: type[M], node: Node | None) -> M | None:
@@ -244,6 +248,17 @@ def _metrics(
             note(("metrics", index), message)
         if (problem := _tower_problem(spec, block)) is not None:
             note(("metrics", index), problem)
+
+
+def _undrawn(tree: Node, metrics: Sequence[ComponentSpec | None], note: Note) -> None:
+    """Check that nothing asks for pictures where none are drawn."""
+    why = "and pipeline.sample.images_per_trial is 0: nothing is drawn"
+    for index, spec in enumerate(metrics):
+        if spec is not None and OF_PICTURES.intersection(spec.meta.get("needs", ())):
+            note(("metrics", index), f"metric {spec.name!r} looks at pictures, {why}")
+    controls = tree.at(("controls",))
+    if controls is not None and controls.value:
+        note(("controls",), f"controls are of pictures, {why}")
 
 
 def metric_label(spec: ComponentSpec, block: MetricBlock) -> str:
