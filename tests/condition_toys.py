@@ -109,6 +109,7 @@ def draw(
     out = folder / "generate"
     out.mkdir(parents=True)
     settings = {"sample": sample, "precision": "fp32", "snapshot": snapshot}
+    settings["split"] = "test"
     given = inputs if trained is None else {**inputs, "condition": trained}
     generate.run(given, {**params(**chosen), **settings}, out, context(folder))
     return out

@@ -38,7 +38,7 @@ def write_gallery(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> N
     if not store.valid(cell.select):
         return
     with np.load(store.path(cell.select) / "select.npz", allow_pickle=False) as select:
-        test = np.flatnonzero(select["split"] == "test")
+        test = np.flatnonzero(select["split"] == cell.cell.score_on)
         trial_ids = [str(i) for i in select["trial_id"][test]]
         labels = [int(i) for i in select["label"][test]]
         image_ids = [str(i) for i in select["image_id"][test]]

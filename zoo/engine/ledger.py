@@ -194,13 +194,15 @@ def _noted_on_test(recipe: Recipe, cell: Cell) -> Iterator[str]:
 def _varied(recipe: Recipe, cell: Cell) -> set[str]:
     """Return the settings that differ between cells along an axis.
 
-    An axis of whole components (``encoder``) leaves what all of them share as it is.
+    An axis of whole components (``encoder``) leaves what all of them share as it is; what arms
+    set was chosen.
     """
     others = [_values(one) for one in recipe.cells]
     return {
         path
         for path, value in _values(cell).items()
         if any(f"{path}.".startswith(f"{axis}.") for axis in cell.coords)
+        and not any(f"{path}.".startswith(f"{tuned}.") for tuned in cell.tuned)
         and any(other.get(path) != value for other in others)
     }
 

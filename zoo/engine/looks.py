@@ -60,7 +60,8 @@ def record_looks(recipe: Recipe, plan: Plan, store: Store) -> dict[Row, dict[str
     """
     tests: dict[str, dict[Row, Line]] = {}
     for cell in plan.cells:
-        for variant in cell.variants if store.valid(cell.select) else ():
+        tested = cell.cell.score_on == "test" and store.valid(cell.select)
+        for variant in cell.variants if tested else ():
             if variant.control is None and _has_figure(variant, store):
                 row = Row(cell.cell.id, variant.step)
                 blocks = settings(cell.cell, variant.step)

@@ -237,7 +237,8 @@ class _Builder:
             "precision": cell.conditioner.train.get("precision", "fp32"),
             "seed": cell.seed,
             "control": control,
-            "snapshot": step,
+            "snapshot": None if step == cell.conditioner.train.get("steps") else step,
+            "split": cell.score_on,
         }
         trained = control if control in TRAINED_CONTROLS else None
         inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
@@ -269,7 +270,7 @@ class _Builder:
             "metric": metric.name,
             "params": typed(spec, metric.params),
             "seed": cell.seed,
-            "split": "test",
+            "split": cell.score_on,
         }
         components = [spec]
         if needs & {"logits", "similarity"} and control not in TRAINED_CONTROLS:
@@ -307,7 +308,7 @@ class _Builder:
             "tower": "picture",
             "network": network,
             "of": "seen" if seen else "drawn",
-            "split": "test",
+            "split": cell.score_on,
             "weights": self.sources.tower_named(name),
         }
         if seen:

@@ -17,6 +17,7 @@ from zoo.engine.looks import Row, record_looks
 from zoo.engine.probing import sentence_of
 from zoo.engine.store import Store
 from zoo.recipe.cells import Recipe
+from zoo.recipe.published import beside
 from zoo.registries import DATASETS
 
 CSV_COLUMNS = (
@@ -49,6 +50,7 @@ def results(recipe: Recipe, plan: Plan, store: Store, outcome: Outcome) -> dict[
         "stand_ins": list(recipe.stand_ins),
         "cells": cells,
         "contribution": contributions,
+        "published": beside(recipe.published, recipe.cells, recipe.scale),
     }
 
 
@@ -97,7 +99,7 @@ def _entry(
         },
         "gallery": f"gallery/{cell.cell.id}",
         "notes": _notes(cell, store),
-        "leakage": leakage(cell, store),
+        "leakage": leakage(cell, store) if cell.cell.score_on == "test" else None,
         "probe": sentence_of(store, cell.prepare, cell.select),
         "timings": {
             stage: round(outcome.seconds[key], 1)
@@ -147,7 +149,12 @@ def _notes(cell: CellPlan, store: Store) -> list[str]:
         notes.append("labels and pictures of training and validation trials were shuffled")
     if store.valid(cell.prepare):
         notes += json.loads((store.path(cell.prepare) / "notes.json").read_text())
-    if (found := leakage(cell, store)) is not None:
+    if cell.cell.score_on != "test":
+        notes.append(
+            "Scored on validation, by which encoders and settings are chosen: no result, but a way "
+            "to choose. The test was not looked at."
+        )
+    elif (found := leakage(cell, store)) is not None:
         notes += [found["sentence"], _overlap_sentence(found["shares"])]
     return notes
 

@@ -43,6 +43,12 @@ class Cell:
         Safe as a folder's name, unique in the recipe; "cell" where there is no grid.
     coords : dict
         Axis (dotted path) -> its value here, as written.
+    controls : tuple of str
+        Those that are run here.
+    score_on : {"test", "val"}
+        The split whose trials are drawn and scored.
+    tuned : tuple of str
+        Dotted paths of what ``arms`` set here.
     """
 
     id: str
@@ -54,6 +60,8 @@ class Cell:
     pipeline: Block
     metrics: tuple[Block, ...]
     controls: tuple[str, ...]
+    score_on: str = "test"
+    tuned: tuple[str, ...] = ()
 
     @property
     def draws(self) -> bool:
@@ -85,6 +93,8 @@ class Recipe:
     stand_ins : tuple of str
         Of "data" and "weights", what a stand-in replaces.
     cells : tuple of Cell
+    published : tuple of dict
+        Figures of papers: metric, value, sd, n, note, where, source.
     resolved : dict
         The recipe with all defaults and layers written out; read again, it gives the same cells.
     """
@@ -101,3 +111,4 @@ class Recipe:
     stand_ins: tuple[str, ...]
     cells: tuple[Cell, ...]
     resolved: dict[str, Any]
+    published: tuple[dict[str, Any], ...] = ()

@@ -7,9 +7,10 @@ import itertools
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from zoo.recipe.arms import Arm, with_arms
 from zoo.recipe.errors import Problems
 from zoo.recipe.layers import BLOCKS, layer, leaves, merge
 from zoo.recipe.nodes import Node, plain
@@ -23,10 +24,11 @@ _LONGEST_VALUE = 32
 
 @dataclass(frozen=True)
 class Variant:
-    """A cell before it is checked: where it lies in the grid, and its merged tree."""
+    """A cell before it is checked: where it lies in the grid, its merged tree, what arms set."""
 
     coords: dict[str, Any]
     tree: Node
+    tuned: tuple[str, ...] = ()
 
 
 def axes_of(entries: dict[str, Node], problems: Problems) -> dict[Path, list[Node]]:
@@ -54,7 +56,9 @@ def axis_problem(dotted: str) -> str | None:
     return problem
 
 
-def expand(base: Node, axes: dict[Path, list[Node]], overrides: Assignments) -> list[Variant]:
+def expand(
+    base: Node, axes: dict[Path, list[Node]], overrides: Assignments, arms: Sequence[Arm] = ()
+) -> list[Variant]:
     """Return one variant per point of the grid, with the overrides on top.
 
     An override wins over an axis: an axis whose value it replaces is left out, of one into which
@@ -67,13 +71,16 @@ def expand(base: Node, axes: dict[Path, list[Node]], overrides: Assignments) -> 
     axes : dict of path to list of Node
     overrides : list of (path, Node)
         From ``--set``.
+    arms : sequence of Arm
+        Laid over every cell that they are about, below the overrides.
     """
     top = layer(overrides, base.where)
     live = {p: values for p, values in axes.items() if not is_overridden(p, top, base)}
     variants = []
     for point in itertools.product(*live.values()):
         chosen = list(zip(live, point, strict=True))
-        variants.append(overridden(merge(base, layer(chosen, base.where)), chosen, top))
+        tree, tuned = with_arms(merge(base, layer(chosen, base.where)), arms)
+        variants.append(replace(overridden(tree, chosen, top), tuned=tuned))
     return distinct(variants)
 
 

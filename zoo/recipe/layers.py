@@ -21,6 +21,8 @@ BLOCKS: tuple[Path, ...] = (
     ("conditioner",),
     ("pipeline",),
 )
+#: Lists whose entries may be written as bare names.
+LISTED: tuple[Path, ...] = (("metrics",), ("controls",))
 #: Mappings whose entries are values of their own: replaced, not merged.
 _WHOLE_BELOW = ("params", "init_from")
 _EITHER_OR = {"epochs": "steps", "steps": "epochs"}
@@ -72,8 +74,8 @@ def normalised(node: Node, path: Path = ()) -> Node:
     """
     if path in BLOCKS and isinstance(node.value, str):
         return Node({"name": node}, node.where)
-    if path == ("metrics",) and isinstance(node.value, list):
-        return Node([_metric(item) for item in node.value], node.where)
+    if path in LISTED and isinstance(node.value, list):
+        return Node([_named(item) for item in node.value], node.where)
     if isinstance(node.value, dict) and _leads_to_block(path):
         entries = {key: normalised(entry, (*path, key)) for key, entry in node.value.items()}
         return Node(entries, node.where, node.partial)
@@ -116,7 +118,7 @@ def _nested(path: Path, value: Node) -> Node:
     return node
 
 
-def _metric(item: Node) -> Node:
+def _named(item: Node) -> Node:
     return Node({"name": item}, item.where) if isinstance(item.value, str) else item
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from registry.errors import did_you_mean
+from zoo.recipe.arms import Arm, arms_of, require_cells
 from zoo.recipe.cells import Recipe
 from zoo.recipe.errors import Problems, RecipeError
 from zoo.recipe.find import find_recipe
@@ -24,6 +25,7 @@ from zoo.recipe.grid import (
 from zoo.recipe.layers import layer, leaves, merge, normalised, stand_in, without
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import Assignments, parse_overrides
+from zoo.recipe.published import check_published
 from zoo.recipe.resolve import Resolver
 from zoo.recipe.resolved import resolved
 from zoo.recipe.schema import CELL_KEYS, FILE_KEYS
@@ -32,8 +34,10 @@ from zoo.recipe.stand_ins import forbid, require_data, require_tower, require_we
 from zoo.recipe.yaml_strict import parse
 
 STAND_INS = ("data", "weights")
+#: What a stand-in may have beside dotted paths: axes of its own, and arms.
+_LISTS = ("grid", "arms")
 #: Free text, where a leading slash is no path.
-_PROSE = ("summary", "sources")
+_PROSE = ("summary", "sources", "published")
 
 
 def load_recipe(
@@ -84,8 +88,14 @@ def load_recipe(
     variants = file.variants(applied, overrides_given, more_axes, problems)
     ids = cell_ids([variant.coords for variant in variants])
     resolver = Resolver(problems)
-    found = [resolver.cell(v.tree, v.coords, i) for v, i in zip(variants, ids, strict=True)]
+    found = [
+        resolver.cell(v.tree, v.coords, cell_id, v.tuned)
+        for v, cell_id in zip(variants, ids, strict=True)
+    ]
+    if not overrides:  # with them an arm may be left without cells
+        file.check_arms(applied, variants, problems)
     file.check_other_layers(applied, variants, problems)
+    published = check_published(file.published, problems)
     cells = tuple(cell for cell in found if cell is not None)
     trees = [variant.tree for variant in variants]
     if scale == "full":
@@ -109,7 +119,8 @@ def load_recipe(
         sources=sources,
         seed=cells[0].seed,
         cells=cells,
-        resolved=resolved(head["name"], head.get("summary", ""), sources, cells),
+        published=tuple(published),
+        resolved=resolved(head, sources, published, cells),
         **stamps(cells, data_root),
     )
 
@@ -122,6 +133,8 @@ class _File:
     pocket: dict[str, Node]
     grid: dict[str, Node]
     cells: Node | None
+    arms: Node | None
+    published: Node | None
     sources: Node
 
     def variants(
@@ -135,7 +148,7 @@ class _File:
         base = self.base
         for kind in STAND_INS:
             if kind in applied and kind in self.pocket:
-                base = merge(base, stand_in(self.pocket[kind], problems))
+                base = merge(base, stand_in(without(self.pocket[kind], _LISTS), problems))
         if self.cells is not None:
             for dotted, node in more_axes.items():
                 problems.add(
@@ -144,11 +157,36 @@ class _File:
                     "it in all of them, or take the recipe that it was made from",
                 )
             return _listed(base, self.cells, overrides, problems)
-        return expand(base, axes_of({**self.grid, **more_axes}, problems), overrides)
+        axes = axes_of({**self.axes(applied), **more_axes}, problems)
+        return expand(base, axes, overrides, self.arms_of(applied, problems))
+
+    def axes(self, applied: Sequence[str]) -> dict[str, Node]:
+        """Return the grid's axes, those of the stand-ins in use over the recipe's own."""
+        found = dict(self.grid)
+        for kind in applied:
+            own = self.pocket[kind].at(("grid",)) if kind in self.pocket else None
+            found |= {} if own is None else own.entries()
+        return found
+
+    def arms_of(self, applied: Sequence[str], problems: Problems) -> list[Arm]:
+        """Return the recipe's arms and, laid over them, those of the stand-ins in use."""
+        own = [self.pocket[kind].at(("arms",)) for kind in applied if kind in self.pocket]
+        return [arm for node in (self.arms, *own) for arm in arms_of(node, problems)]
+
+    def check_arms(
+        self, applied: Sequence[str], variants: Sequence[Variant], problems: Problems
+    ) -> None:
+        """Note every arm that is about no cell."""
+        arms = self.arms_of(applied, Problems())
+        require_cells(arms, [variant.tree for variant in variants], problems)
 
     def replaced(self, applied: Sequence[str]) -> dict[str, list[str]]:
         """Return the dotted paths that each stand-in in use sets."""
-        layers = {k: stand_in(self.pocket[k], Problems()) for k in applied if k in self.pocket}
+        layers = {
+            k: stand_in(without(self.pocket[k], _LISTS), Problems())
+            for k in applied
+            if k in self.pocket
+        }
         return {k: [".".join(path) for path in leaves(tree)] for k, tree in layers.items()}
 
     def check_other_layers(
@@ -160,7 +198,9 @@ class _File:
         for kinds in ([], list(self.pocket)):
             if kinds != in_use:
                 resolver = Resolver(problems)
-                for variant in self.variants(kinds, [], {}, problems):
+                found = self.variants(kinds, [], {}, problems)
+                self.check_arms(kinds, found, problems)
+                for variant in found:
                     resolver.cell(variant.tree, variant.coords)
                     trees.append(variant.tree)
         check_sources(self.sources.entries(), trees, problems)
@@ -200,6 +240,8 @@ def _file(text: str, shown: str, problems: Problems) -> _File:
         pocket=pocket,
         grid=_mapping(root, "grid", problems),
         cells=cells,
+        arms=root.at(("arms",)),
+        published=root.at(("published",)),
         sources=Node(_mapping(root, "sources", problems), root.where),
     )
 

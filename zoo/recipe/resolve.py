@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from registry import ComponentError, ComponentSpec
@@ -15,6 +16,7 @@ from zoo.recipe.nodes import Node, plain, planted
 from zoo.recipe.overrides import Assignments
 from zoo.recipe.schema import ComponentBlock, Train, check
 from zoo.recipe.validate import compatibility, metric_label
+from zoo.recipe.where import matches
 from zoo.registries import REGISTRIES
 
 _OBJECTIVE = ("encoder", "train", "objective")
@@ -44,7 +46,9 @@ class Resolver:
         self._specs: dict[tuple[str, str], ComponentSpec | ComponentError] = {}
         self._parameters: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
 
-    def cell(self, tree: Node, coords: dict[str, Any], cell_id: str = "cell") -> Cell | None:
+    def cell(
+        self, tree: Node, coords: dict[str, Any], cell_id: str = "cell", tuned: Sequence[str] = ()
+    ) -> Cell | None:
         """Return the cell, or None after noting why there is none."""
         defaulted = self._with_defaults(tree)
         full = with_groups(defaulted)
@@ -67,7 +71,7 @@ class Resolver:
         dataset = _block(specs["dataset"], model.dataset)
         named_by = specs["dataset"].meta.get("labelled_by", ())
         suffix = "".join(f"@{dataset.params[name]}" for name in named_by)
-        return Cell(
+        cell = Cell(
             id=cell_id,
             coords=coords,
             seed=model.seed,
@@ -90,8 +94,12 @@ class Resolver:
                 _block(spec, block, label=_with_suffix(metric_label(spec, block), suffix))
                 for spec, block in zip(known, model.metrics, strict=True)
             ),
-            controls=tuple(model.controls),
+            controls=(),
+            score_on=model.score_on,
+            tuned=tuple(tuned),
         )
+        here = [c.name for c in model.controls if matches(cell, c.only)]
+        return replace(cell, controls=tuple(here))
 
     def _with_defaults(self, tree: Node) -> Node:
         """Return the tree over the ``train`` defaults in its components' marks."""

@@ -11,22 +11,30 @@ from zoo.recipe.grid import VARIED
 
 
 def resolved(
-    name: str, summary: str, sources: dict[str, Any], cells: Sequence[Cell]
+    head: dict[str, Any],
+    sources: dict[str, Any],
+    published: Sequence[dict[str, Any]],
+    cells: Sequence[Cell],
 ) -> dict[str, Any]:
-    """Return the recipe as plain data, without stand-ins or grid.
+    """Return the recipe as plain data, without stand-ins, arms or grid.
 
-    The first cell is written out in full. Where there is a grid, ``cells`` lists every cell with
-    its coordinates and the blocks in which it differs from the first.
+    `head` is the merged tree of the first cell, for what all cells share. The first cell is written
+    out in full. Where there is a grid, ``cells`` lists every cell with its coordinates and the
+    blocks in which it differs from the first.
     """
     first = _blocks(cells[0])
-    data: dict[str, Any] = {"schema": 1, "name": name, "summary": summary, **first}
+    data: dict[str, Any] = {"schema": 1, "name": head["name"], "summary": head.get("summary", "")}
+    data |= first
     data["metrics"] = [_written(metric) for metric in cells[0].metrics]
-    data["controls"] = list(cells[0].controls)
+    data["controls"] = head.get("controls", [])
+    data["score_on"] = cells[0].score_on
     if len(cells) > 1 or cells[0].coords:
         data["cells"] = [
             {"coords": cell.coords, **{k: v for k, v in _blocks(cell).items() if v != first[k]}}
             for cell in cells
         ]
+    if published:
+        data["published"] = list(published)
     return data | {"sources": sources}
 
 

@@ -140,6 +140,13 @@ class MetricBlock(ComponentBlock):
     label: FolderSafe | None = None
 
 
+class ControlBlock(Strict):
+    """A control, in all cells or only in those that have the values given."""
+
+    name: str
+    only: dict[str, Any] = {}
+
+
 class CellModel(Strict):
     """A recipe after all layers: what one cell of its grid is made of."""
 
@@ -152,7 +159,8 @@ class CellModel(Strict):
     conditioner: ConditionerBlock
     pipeline: PipelineBlock
     metrics: list[MetricBlock]
-    controls: list[str] = []
+    controls: list[ControlBlock] = []
+    score_on: Literal["test", "val"] = "test"
 
     @field_validator("name")
     @classmethod
@@ -163,7 +171,7 @@ class CellModel(Strict):
 
 
 #: Keys of a recipe file beside those of a cell: how its cells are made, and notes.
-FILE_KEYS = ("grid", "cells", "pocket", "sources")
+FILE_KEYS = ("grid", "cells", "pocket", "arms", "published", "sources")
 CELL_KEYS = tuple(field.alias or name for name, field in CellModel.model_fields.items())
 
 
@@ -173,7 +181,7 @@ def check(root: Node, problems: Problems) -> CellModel | None:
         return CellModel.model_validate(plain(root))
     except ValidationError as error:
         for details in error.errors(include_url=False):
-            problems.add(root.locate(details["loc"]), _message(details))
+            problems.add(root.locate(details["loc"]), problem_of(details))
         return None
 
 
@@ -182,12 +190,13 @@ def keys_of(model: type[BaseModel]) -> dict[str, Any]:
     return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
-def _message(details: ErrorDetails) -> str:
+def problem_of(details: ErrorDetails, model: type[BaseModel] = CellModel) -> str:
+    """Return what is wrong with a value, in the words of a recipe."""
     context, value = details.get("ctx", {}), details["input"]
     got = f"got {shown(value)}"
     match details["type"]:
         case "extra_forbidden":
-            known = _siblings(details)
+            known = _siblings(details, model)
             hint = did_you_mean(str(details["loc"][-1]), known)
             return f"unknown key. {hint or 'Known here: ' + ', '.join(known)}"
         case "missing":
@@ -201,10 +210,8 @@ def _message(details: ErrorDetails) -> str:
         case "list_type":
             return f"must be a list, {got}"
         case "dict_type" | "model_type" | "model_attributes_type":
-            what = (
-                "a name or a mapping" if "name" in _siblings(details, of="inside") else "a mapping"
-            )
-            return f"must be {what}, {got}"
+            named = "name" in _siblings(details, model, of="inside")
+            return f"must be {'a name or a mapping' if named else 'a mapping'}, {got}"
         case "greater_than":
             return f"must be > {context['gt']:g}, {got}"
         case "greater_than_equal":
@@ -231,9 +238,11 @@ def shown(value: Any) -> str:
     return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
-def _siblings(details: ErrorDetails, *, of: Literal["beside", "inside"] = "beside") -> list[str]:
+def _siblings(
+    details: ErrorDetails, root: type[BaseModel], *, of: Literal["beside", "inside"] = "beside"
+) -> list[str]:
     """Return the keys that a recipe may have beside, or inside, the place of an error."""
-    model: Any = CellModel
+    model: Any = root
     for key in details["loc"][:-1] if of == "beside" else details["loc"]:
         if isinstance(key, str):
             model = model_within(keys_of(model)[key])

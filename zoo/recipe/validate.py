@@ -13,6 +13,7 @@ from zoo.datasets._limit import limit_problem
 from zoo.recipe.deep import deep_check
 from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node, plain
+from zoo.recipe.overrides import path_problem
 from zoo.recipe.schema import (
     ComponentBlock,
     ConditionerBlock,
@@ -302,8 +303,15 @@ def _controls(
 ) -> None:
     spec, objective = specs.get("encoder"), specs.get("objective")
     node = tree.at(("controls",))
-    controls = plain(node) if node is not None and isinstance(node.value, list) else []
+    entries = node.value if node is not None and isinstance(node.value, list) else []
+    controls = [plain(name) if (name := e.at(("name",))) else None for e in entries]
     for index, control in enumerate(controls):
+        if control is None:
+            continue  # the schema has said so
+        only = entries[index].at(("only",))
+        for dotted in () if only is None else only.entries():
+            if (problem := path_problem(dotted)) is not None:
+                note(("controls", index, "only", dotted), problem)
         if control not in CONTROLS:
             hint = did_you_mean(str(control), CONTROLS)
             known = f"Known controls: {', '.join(CONTROLS)}"

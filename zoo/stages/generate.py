@@ -1,4 +1,4 @@
-"""Generate: draw K pictures for every test trial, each from its own named noise."""
+"""Generate: draw K pictures for every trial of a split, each from its own named noise."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from zoo.stages._drawing import build, class_names, restore, tokens_of_trials
 from zoo.stages._prompts import class_prompt, text_states
 from zoo.stages._selected import Selected
 
-#: Rows of the test trials -> what they are drawn from, and what stands for nothing.
+#: Rows of the trials -> what they are drawn from, and what stands for nothing.
 Given = Callable[[np.ndarray], tuple[Conditioning, Conditioning]]
 
 
 def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> None:
-    """Draw the pictures of the test trials.
+    """Draw the pictures of the trials that are scored: those of the test, or of validation.
 
     Parameters
     ----------
@@ -43,7 +43,8 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
         "conditioner" (None for prompts), "pipeline" ({"name", "params"}), "sample" (steps,
         guidance_scale, scheduler, images_per_trial, batch_size), "seed", "control" (None or one of
         `zoo.controls.CONTROLS`), "tokens" ([L, D], for class_label), "precision" (the
-        conditioner's), "snapshot" (a step, or None for the end of training).
+        conditioner's), "snapshot" (a step, or None for the end of training), "split" (whose
+        trials are drawn).
     out : Path
         Receives images.npy, uint8 (N, K, 3, H, W); index.csv (trial_id, label, image_id,
         source_trial_id: whose EEG it was, prompt), row i for row i of the array;
@@ -53,28 +54,29 @@ def run(inputs: Inputs, params: dict[str, Any], out: Path, context: Context) -> 
     Raises
     ------
     DataError
-        There is no test trial, or no second one to swap the EEG with.
+        There is no trial to score, or no second one to swap the EEG with.
     """
     trials = Selected.read(inputs["select"])
-    test = trials.positions("test")
-    if not len(test):
-        raise DataError("the split holds no test trial to draw a picture for; choose another split")
+    split = params["split"]
+    scored = trials.positions(split)
+    if not len(scored):
+        raise DataError(f"there is no {split} trial to draw a picture for; choose another split")
     control = params["control"]
     if control is not None and CONTROLS[control].prompted:
-        source = _from_prompts(inputs, params, trials, test, context)
+        source = _from_prompts(inputs, params, trials, scored, context)
     else:
-        source = _from_tokens(inputs, params, trials, test, context)
+        source = _from_tokens(inputs, params, trials, scored, context)
 
     k = params["sample"]["images_per_trial"]
-    ids = trials.trial_id[test]
+    ids = trials.trial_id[scored]
     seeds = [named_seed(params["seed"], "image", str(name), i) for name in ids for i in range(k)]
-    images = _draw_all(source, np.repeat(np.arange(len(test)), k), seeds, params, context)
-    images_NKCHW = images.reshape(len(test), k, *images.shape[1:])
+    images = _draw_all(source, np.repeat(np.arange(len(scored)), k), seeds, params, context)
+    images_NKCHW = images.reshape(len(scored), k, *images.shape[1:])
     index = pd.DataFrame(
         {
             "trial_id": ids,
-            "label": trials.true_label[test],
-            "image_id": trials.image_id[test],
+            "label": trials.true_label[scored],
+            "image_id": trials.image_id[scored],
             "source_trial_id": source.trial_ids,
             "prompt": source.prompts,
         }
@@ -108,22 +110,22 @@ class _Source:
 
 
 def _from_tokens(
-    inputs: Inputs, params: dict[str, Any], trials: Selected, test: np.ndarray, context: Context
+    inputs: Inputs, params: dict[str, Any], trials: Selected, scored: np.ndarray, context: Context
 ) -> _Source:
     """Return the trained conditioner and denoiser on the tokens that the control asks for."""
     control = params["control"]
     tokens_NLD = tokens_of_trials(inputs, params, trials)
-    whose = trials.trial_id[test]
+    whose = trials.trial_id[scored]
     if control == "shuffled_eeg":
-        other = test[derangement(trials.subject[test], params["seed"])]
+        other = scored[derangement(trials.subject[scored], params["seed"])]
         tokens_NLD, whose = tokens_NLD[torch.from_numpy(other)], trials.trial_id[other]
     elif control == "zero_eeg":
-        tokens_NLD = zero_tokens(inputs["encode"], trials.subject[test], device=context.device)
+        tokens_NLD = zero_tokens(inputs["encode"], trials.subject[scored], device=context.device)
     elif control == "mean_embedding":
         mean_LD = tokens_NLD[torch.from_numpy(trials.positions("train"))].mean(0)
-        tokens_NLD = mean_LD.expand(len(test), -1, -1)
+        tokens_NLD = mean_LD.expand(len(scored), -1, -1)
     else:
-        tokens_NLD = tokens_NLD[torch.from_numpy(test)]
+        tokens_NLD = tokens_NLD[torch.from_numpy(scored)]
     own = control in (None, "shuffled_eeg")
     conditioner, pipeline, _ = build(
         params,
@@ -143,13 +145,13 @@ def _from_tokens(
             return nothing, nothing
         return conditioner(tokens_NLD[torch.from_numpy(rows)].to(context.device)), nothing
 
-    nobody = np.full(len(test), "")
+    nobody = np.full(len(scored), "")
     whose = whose if own else nobody
     return _Source(given, pipeline, whose, nobody, guided=control != "unconditional")
 
 
 def _from_prompts(
-    inputs: Inputs, params: dict[str, Any], trials: Selected, test: np.ndarray, context: Context
+    inputs: Inputs, params: dict[str, Any], trials: Selected, scored: np.ndarray, context: Context
 ) -> _Source:
     """Return the denoiser as it came, on the stock prompts of the true or the decoded classes."""
     pipeline = PIPELINES.create(params["pipeline"]["name"], **params["pipeline"]["params"])
@@ -158,9 +160,9 @@ def _from_prompts(
     if HALF[params["precision"]] is not None:
         pipeline.keep_frozen_in(HALF[params["precision"]])
     prompts = [class_prompt(name) for name in class_names(inputs)]
-    label_N, whose = trials.true_label[test], np.full(len(test), "")
+    label_N, whose = trials.true_label[scored], np.full(len(scored), "")
     if CONTROLS[params["control"]].answers:
-        label_N, whose = _decoded(inputs["encode"], trials)[test], trials.trial_id[test]
+        label_N, whose = _decoded(inputs["encode"], trials)[scored], trials.trial_id[scored]
     states_KMw = text_states(pipeline.info(), [*prompts, ""]).to(context.device)
 
     def given(rows: np.ndarray) -> tuple[Conditioning, Conditioning]:

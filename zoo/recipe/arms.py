@@ -1,0 +1,113 @@
+"""The `arms` of a recipe: what each side of a comparison is given, and the trials that chose it.
+
+An arm is ``{where, set, trials}``: in the cells that have the values of `where`, the values of
+`set` are laid over the grid. Every arm of a list has been given the same number of trials, or the
+recipe is refused: a side that was tuned harder wins for that reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from registry.errors import did_you_mean
+from zoo.recipe.errors import Problems, Where
+from zoo.recipe.layers import BLOCKS, layer, merge
+from zoo.recipe.nodes import Node, plain
+from zoo.recipe.overrides import Assignments, Path, path_problem
+
+_KEYS = ("where", "set", "trials")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a comparison.
+
+    Parameters
+    ----------
+    about : dict
+        Path -> value, as the recipe writes it (a default counts only where it is written).
+    given : list of (path, Node)
+    n_trials : int
+        How many settings were tried for it.
+    place : Where
+    """
+
+    about: dict[Path, Any]
+    given: Assignments
+    n_trials: int
+    place: Where
+
+    def holds(self, tree: Node) -> bool:
+        """Say whether a cell's merged tree is of this arm."""
+        found = ((tree.at(path), value) for path, value in self.about.items())
+        return all(node is not None and plain(node) == value for node, value in found)
+
+
+def arms_of(written: Node | None, problems: Problems) -> list[Arm]:
+    """Return the arms of a list; note what is wrong with them."""
+    if written is None:
+        return []
+    if not isinstance(written.value, list):
+        problems.add(written.where, "must be a list of {where, set, trials}")
+        return []
+    found = [arm for node in written.value if (arm := _arm(node, problems)) is not None]
+    counts = sorted({arm.n_trials for arm in found})
+    if len(counts) > 1:
+        problems.add(
+            written.where,
+            f"arms were given {' and '.join(map(str, counts))} trials: try as many settings for "
+            "each, or the one tried most wins for that alone",
+        )
+    return found
+
+
+def with_arms(tree: Node, arms: Sequence[Arm]) -> tuple[Node, tuple[str, ...]]:
+    """Return a cell's tree with what its arms set, and the dotted paths of that."""
+    given = [one for arm in arms if arm.holds(tree) for one in arm.given]
+    if not given:
+        return tree, ()
+    return merge(tree, layer(given, tree.where)), tuple(".".join(path) for path, _ in given)
+
+
+def require_cells(arms: Sequence[Arm], trees: Sequence[Node], problems: Problems) -> None:
+    """Note every arm that is about no cell."""
+    for arm in arms:
+        if not any(arm.holds(tree) for tree in trees):
+            problems.add(arm.place, "is about no cell: none has all the values of its 'where'")
+
+
+def _arm(node: Node, problems: Problems) -> Arm | None:
+    entries = node.entries()
+    for key in entries:
+        if key not in _KEYS:
+            hint = did_you_mean(key, _KEYS)
+            problems.add(entries[key].where, f"unknown key. {hint}An arm has: {', '.join(_KEYS)}")
+    about = _paths(node, "where", problems)
+    given = _paths(node, "set", problems)
+    trials = entries.get("trials")
+    if trials is not None and not isinstance(trials.value, list):
+        problems.add(trials.where, "must be a list, one entry for each setting that was tried")
+        return None
+    if about is None or given is None:
+        return None
+    n_trials = 0 if trials is None else len(plain(trials))
+    return Arm({p: plain(v) for p, v in about}, given, n_trials, node.where)
+
+
+def _paths(arm: Node, key: str, problems: Problems) -> Assignments | None:
+    """Return the paths and values below ``where`` or ``set``; None after noting a mistake."""
+    node = arm.at((key,))
+    if node is None or not node.entries():
+        problems.add(arm.locate((key,)), f"needs '{key}', a mapping of dotted paths to values")
+        return None
+    found: Assignments = []
+    for dotted, value in node.entries().items():
+        if (problem := path_problem(dotted)) is not None:
+            problems.add(value.where, problem)
+            return None
+        path = tuple(dotted.split("."))
+        whole = key == "where" and path in BLOCKS
+        found.append(((*path, "name") if whole else path, value))
+    return found

@@ -1,0 +1,78 @@
+"""The `published` figures of a recipe: what papers report, to stand beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from zoo.recipe.cells import Cell
+from zoo.recipe.errors import Problems
+from zoo.recipe.nodes import Node, plain
+from zoo.recipe.overrides import path_problem
+from zoo.recipe.schema import Strict, problem_of
+from zoo.recipe.where import matches
+
+#: Scale of a run -> why figures of a paper are not to be held against it.
+_STANDS_ON = {
+    "pocket": "not comparable: simulated EEG and a small denoiser stand in",
+    "mixed": "not comparable: simulated EEG or a small denoiser stands in",
+}
+
+
+class Published(Strict):
+    """One figure of a paper."""
+
+    metric: str
+    value: float
+    sd: Annotated[float, Field(ge=0)] | None = None
+    n: Annotated[int, Field(ge=1)] | None = None
+    note: str = ""
+    where: dict[str, Any] = Field(default_factory=dict)
+    source: str
+
+
+def check_published(written: Node | None, problems: Problems) -> list[dict[str, Any]]:
+    """Return the figures as plain data; note what is wrong with them."""
+    if written is None:
+        return []
+    if not isinstance(written.value, list):
+        problems.add(written.where, "must be a list of {metric, value, where, source}")
+        return []
+    found = []
+    for node in written.value:
+        try:
+            found.append(Published.model_validate(plain(node)).model_dump())
+        except ValidationError as error:
+            for details in error.errors(include_url=False):
+                problems.add(node.locate(details["loc"]), problem_of(details, Published))
+            continue
+        for dotted in found[-1]["where"]:
+            if (problem := path_problem(dotted)) is not None:
+                problems.add(node.locate(("where", dotted)), problem)
+    return found
+
+
+def beside(
+    published: Sequence[dict[str, Any]], cells: Sequence[Cell], scale: str
+) -> list[dict[str, Any]]:
+    """Return the figures with the cells that they stand beside, and whether they are comparable.
+
+    Returns
+    -------
+    list of dict
+        As written, with ``cells`` (ids), ``comparable`` and ``why_not`` (a sentence or None).
+        Those that stand beside no cell of the run are left out.
+    """
+    why_not = _STANDS_ON.get(scale)
+    told = [
+        {
+            **figure,
+            "cells": [cell.id for cell in cells if matches(cell, figure["where"])],
+            "comparable": why_not is None,
+            "why_not": why_not,
+        }
+        for figure in published
+    ]
+    return [figure for figure in told if figure["cells"]]
