@@ -40,7 +40,7 @@ def test_the_complete_recipe_is_valid(desk: Desk) -> None:
 
 
 def test_there_are_fragments() -> None:
-    assert len(FRAGMENTS) == 4
+    assert len(FRAGMENTS) == 6
 
 
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda text: text.partition(":")[0])

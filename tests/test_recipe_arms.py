@@ -1,0 +1,192 @@
+"""Arms, controls of some cells, axes of stand-ins, published figures: what a comparison needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recipe_toys import SMALL, Desk, changed, desk_in
+
+from zoo.recipe import load_recipe
+from zoo.recipe.published import beside
+from zoo.recipe.where import ABSENT, matches, value_at
+
+GRID = """\
+grid:
+  conditioner: [linear, {name: clip_text, params: {text_encoder: frozen}}]
+  seed: [0, 1]
+"""
+ARMS = """\
+arms:
+  - where: {conditioner: linear}
+    set: {conditioner.train.lr: 1e-2}
+    trials: [{lr: 1e-2, val: 0.6}, {lr: 1e-3, val: 0.5}]
+  - where: {conditioner.params.text_encoder: frozen, seed: 1}
+    set: {conditioner.train.lr: 3e-3}
+    trials: [{lr: 1e-3, val: 0.4}, {lr: 3e-3, val: 0.5}]
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    return desk_in(tmp_path, monkeypatch)
+
+
+def rates(desk: Desk, *overrides: str) -> dict[str, Any]:
+    return {
+        c.id: c.conditioner.train["lr"] for c in desk.load(SMALL + GRID + ARMS, *overrides).cells
+    }
+
+
+# ---- arms
+
+
+def test_an_arm_lies_over_the_cells_it_is_about(desk: Desk) -> None:
+    assert rates(desk) == {
+        "conditioner=linear,seed=0": 1e-2,
+        "conditioner=linear,seed=1": 1e-2,
+        "conditioner=clip_text-frozen,seed=0": 1e-3,
+        "conditioner=clip_text-frozen,seed=1": 3e-3,
+    }
+
+
+def test_the_command_line_lies_over_arms(desk: Desk) -> None:
+    assert set(rates(desk, "conditioner.train.lr=5e-3").values()) == {5e-3}
+    assert rates(desk, "conditioner=linear")["seed=0"] == 1e-2, "an arm may be left without cells"
+
+
+def test_what_an_arm_sets_is_no_axis(desk: Desk) -> None:
+    for cell in desk.load(SMALL + GRID + ARMS).cells:
+        assert set(cell.coords) == {"conditioner", "seed"}
+        has_arm = cell.conditioner.name == "linear" or cell.seed == 1
+        assert cell.tuned == (("conditioner.train.lr",) if has_arm else ())
+
+
+def test_a_recipe_written_out_has_the_same_cells(desk: Desk) -> None:
+    from zoo.recipe import dump
+
+    recipe = desk.load(SMALL + "controls: [{name: class_label, only: {seed: 0}}]\n" + GRID + ARMS)
+    again = desk.load(dump(recipe.resolved))
+    assert [c.conditioner for c in again.cells] == [c.conditioner for c in recipe.cells]
+    assert [c.controls for c in again.cells] == [c.controls for c in recipe.cells]
+    assert [c.id for c in again.cells] == [c.id for c in recipe.cells]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "trials: [{lr: 1e-3, val: 0.4}, {lr: 3e-3, val: 0.5}]",
+            "trials: [{lr: 1e-3, val: 0.4}]",
+            "r.yaml:14 arms: arms were given 1 and 2 trials: try as many settings for each",
+        ),
+        ("{conditioner: linear}", "{conditioner: lora}", "r.yaml:15 arms[0]: is about no cell"),
+        (
+            "where: {conditioner: linear}",
+            "where: {conditoner: linear}",
+            "r.yaml:15 arms[0].where.conditoner: unknown path 'conditoner'",
+        ),
+        (
+            "set: {conditioner.train.lr: 1e-2}",
+            "set: {conditioner.train.rate: 1e-2}",
+            "r.yaml:16 arms[0].set.conditioner.train.rate: unknown path",
+        ),
+        ("    set: {conditioner.train.lr: 1e-2}\n", "", "r.yaml:15 arms[0].set: needs 'set'"),
+        (
+            "trials: [{lr: 1e-2, val: 0.6}, {lr: 1e-3, val: 0.5}]",
+            "trails: []",
+            "r.yaml:17 arms[0].trails: unknown key. Did you mean 'trials'?",
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_arms(desk: Desk, old: str, new: str, message: str) -> None:
+    found = desk.errors(changed((old, new), text=SMALL + GRID + ARMS))
+    assert any(line.startswith(message) for line in found), found
+
+
+# ---- stand-ins with axes and arms of their own
+
+
+def test_a_stand_in_has_axes_and_arms_of_its_own(desk: Desk) -> None:
+    text = SMALL + (
+        "grid: {seed: [0, 1, 2]}\n"
+        "pocket:\n"
+        "  data: {grid: {seed: [7], dataset.params.drift: [0.0, 1.0]}}\n"
+        "  weights:\n"
+        "    arms: [{where: {seed: 7}, set: {conditioner.train.lr: 1e-2}}]\n"
+    )
+    cells = desk.load(text, weights_root=desk.folder).cells
+    assert [(c.seed, c.dataset.params["drift"]) for c in cells] == [(7, 0.0), (7, 1.0)]
+    assert {c.conditioner.train["lr"] for c in cells} == {1e-3}
+    assert {c.conditioner.train["lr"] for c in desk.load(text).cells} == {1e-2}
+
+
+# ---- controls of some cells
+
+
+def test_a_control_of_some_cells(desk: Desk) -> None:
+    text = SMALL + "controls: [shuffled_eeg, {name: class_label, only: {seed: 1}}]\n" + GRID
+    assert [(c.seed, c.controls) for c in desk.load(text).cells][:2] == [
+        (0, ("shuffled_eeg",)),
+        (1, ("shuffled_eeg", "class_label")),
+    ]
+    wrong = changed(("only: {seed: 1}", "only: {sede: 1}"), text=text)
+    assert desk.errors(wrong)[0].startswith(
+        "r.yaml:11 controls[1].only.sede: unknown path 'sede': a recipe has no 'sede'."
+    )
+
+
+# ---- published figures
+
+PUBLISHED = """\
+published:
+  - {metric: accuracy, value: 0.374, where: {encoder: eegnet, seed: 1}, source: "Table 1"}
+  - {metric: accuracy, value: 0.2, where: {encoder: lstm}, source: "Table 1"}
+"""
+
+
+def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
+    recipe = desk.load(SMALL + GRID + PUBLISHED)
+    (told,) = beside(recipe.published, recipe.cells, recipe.scale)
+    assert told["cells"] == ["conditioner=linear,seed=1", "conditioner=clip_text-frozen,seed=1"]
+    assert (told["value"], told["comparable"]) == (0.374, False)
+    assert told["why_not"] == "not comparable: simulated EEG and a small denoiser stand in"
+    (full,) = beside(recipe.published, recipe.cells, "full")
+    assert (full["comparable"], full["why_not"]) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("value: 0.374", "value: high", "published[0].value: must be a number, got 'high'"),
+        ("value: 0.374, ", "", "published[0].value: is required"),
+        ("seed: 1}", "sed: 1}", "published[0].where.sed: unknown path 'sed'"),
+        (
+            "value: 0.374",
+            "val: 1, value: 0.4",
+            "published[0].val: unknown key. Did you mean 'value'?",
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_published_figures(desk: Desk, old: str, new: str, message: str) -> None:
+    found = desk.errors(changed((old, new), text=SMALL + GRID + PUBLISHED))
+    assert any(message in line for line in found), found
+
+
+# ---- where
+
+
+def test_where_compares_as_recipes_do(desk: Desk) -> None:
+    (cell,) = desk.load(changed(("{subjects: [1]}", "{subjects: [1], band: [5, 95]}"))).cells
+    assert matches(cell, {"dataset.params.band": [5.0, 95], "encoder": "eegnet", "seed": 0})
+    assert not matches(cell, {"dataset.params.band": [5]})
+    assert not matches(cell, {"seed": False})
+    assert value_at(cell, "conditioner.params.text_encoder") is ABSENT
+    assert not matches(cell, {"conditioner.params.text_encoder": None})
+
+
+def test_the_recipes_that_ship_can_be_tuned() -> None:
+    recipe = load_recipe("clip_gap", overrides=["score_on=val", "grid.seed=[100]"])
+    assert {cell.score_on for cell in recipe.cells} == {"val"}
+    assert len(recipe.cells) == 9
