@@ -51,6 +51,18 @@ def test_an_arm_lies_over_the_cells_it_is_about(desk: Desk) -> None:
     }
 
 
+def test_an_arm_may_change_what_it_is_about(desk: Desk) -> None:
+    arm = "arms:\n  - {where: {conditioner.train.steps: 20}, set: {conditioner.train.steps: 9}}\n"
+    assert desk.load(SMALL + arm).cells[0].conditioner.train["steps"] == 9
+
+
+def test_a_value_of_an_axis_counts_as_it_is_written(desk: Desk) -> None:
+    grid = "grid: {conditioner.train: [{steps: 9}, {steps: 8, weight_decay: 0}]}\n"
+    cells = desk.load(SMALL + grid).cells
+    assert [matches(cell, {"conditioner.train": {"steps": 9}}) for cell in cells] == [True, False]
+    assert [matches(cell, {"conditioner.train.steps": 8}) for cell in cells] == [False, True]
+
+
 def test_the_command_line_lies_over_arms(desk: Desk) -> None:
     assert set(rates(desk, "conditioner.train.lr=5e-3").values()) == {5e-3}
     assert rates(desk, "conditioner=linear")["seed=0"] == 1e-2, "an arm may be left without cells"

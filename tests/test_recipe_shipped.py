@@ -158,14 +158,30 @@ def test_bands_shows_drift_where_it_is_simulated_and_six_subjects_where_not(tmp_
         assert not any(cell.draws for cell in recipe.cells)
 
 
-def test_subjects_leaves_each_out_once() -> None:
-    params = [cell.dataset.params for cell in load_recipe("subjects").cells]
-    alone = [p["subjects"] for p in params if p["split"] == "single"]
-    left_out = [p["split"] for p in params if isinstance(p["split"], dict)]
-    assert alone == [[1], [2], [3], [4], [5], [6]]
-    assert [split["test"] for split in left_out] == [[str(s)] for s in range(1, 7)]
-    assert all(split["test"] != split["val"] for split in left_out)
-    assert [p["subjects"] for p in params if p["split"] == "all"] == [None]
+def test_subjects_leaves_each_out_once(tmp_path: Path) -> None:
+    everyone = {1, 2, 3, 4, 5, 6}
+    for recipe in (load_recipe("subjects"), on_recordings("subjects", tmp_path)):
+        sources: dict[str, list[set[int]]] = {"own": [], "pooled": [], "left out": []}
+        for cell in recipe.cells:
+            (subject,) = cell.dataset.params["subjects"]
+            assert cell.dataset.params["split"] == "all"
+            assert cell.dataset.params["normalise"] == "trial"
+            known = cell.encoder.train["init_from"]
+            if known is None:
+                sources["own"].append({subject})
+                assert cell.conditioner.train["init_from"] is None
+                continue
+            assert cell.encoder.train["steps"] == cell.conditioner.train["steps"] == 0
+            encoder, conditioner = (source_cell(cell, k) for k in ("encoder", "conditioner"))
+            assert encoder.dataset == conditioner.dataset
+            assert encoder.encoder == conditioner.encoder
+            trained = set(encoder.dataset.params["subjects"])
+            sources["pooled" if trained == everyone else "left out"].append(trained)
+            assert trained in (everyone, everyone - {subject})
+            assert encoder.encoder.train["steps"] == recipe.cells[0].encoder.train["steps"]
+            ours, theirs = conditioner.conditioner.train, recipe.cells[0].conditioner.train
+            assert ours["steps"] == theirs["steps"]
+        assert {len(found) for found in sources.values()} == {6}
 
 
 def test_cross_subject_treats_its_three_ways_alike(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ class _File:
     ) -> None:
         """Note every arm that is about no cell."""
         arms = self.arms_of(applied, Problems())
-        require_cells(arms, [variant.tree for variant in variants], problems)
+        require_cells(arms, [variant.bare or variant.tree for variant in variants], problems)
 
     def replaced(self, applied: Sequence[str]) -> dict[str, list[str]]:
         """Return the dotted paths that each stand-in in use sets."""
