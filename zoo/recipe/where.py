@@ -36,7 +36,7 @@ def matches(cell: Cell, where: Mapping[str, Any]) -> bool:
     A value of an axis counts as the grid writes it, too: ``encoder.train: {init_from: null}``.
     """
     return all(
-        any(_same(found, value) for found in (value_at(cell, dotted), cell.coords.get(dotted)))
+        _same(value_at(cell, dotted), value) or _same(cell.coords.get(dotted, ABSENT), value)
         for dotted, value in where.items()
     )
 
