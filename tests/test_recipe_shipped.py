@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from recipe_toys import registered
 from torch import Tensor, nn
 
@@ -145,6 +146,17 @@ def test_encoders_leaves_out_none(tmp_path: Path) -> None:
     assert sorted(set(full)) == sorted(ENCODERS.names())
     assert set(full) - set(here) == {"eeg_channel_net"}
     assert {full.count(name) for name in full} == {3}
+
+
+def test_encoders_gives_each_the_best_rate_of_its_log() -> None:
+    text = (FOLDER / "encoders.yaml").read_text()
+    cells = load_recipe("encoders").cells
+    arms = yaml.safe_load(text)["pocket"]["data"]["arms"]
+    assert len(arms) == len({cell.encoder.name for cell in cells})
+    for arm in arms:
+        best = max(arm["trials"], key=lambda trial: trial["val"])
+        mine = [cell for cell in cells if cell.encoder.name == arm["where"]["encoder"]]
+        assert {cell.encoder.train["lr"] for cell in mine} == {float(best["lr"])}
 
 
 def test_bands_shows_drift_where_it_is_simulated_and_six_subjects_where_not(tmp_path: Path) -> None:
