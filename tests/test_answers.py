@@ -70,7 +70,7 @@ def test_an_answer_stands_in_the_results(capsys: pytest.CaptureFixture[str]) -> 
     (found,) = answers(asked(Block("counts", {}, label="how many")))
     assert (found["analysis"], found["label"], found["value"]) == ("counts", "how many", 8.0)
     assert found["ci95"] == [1.0, 2.0]
-    assert found["rows"] == [{"row": "real", "value": 1.0, "trials": False}]
+    assert found["rows"] == [{"row": "real", "value": 1.0, "trials": True}]
     assert found["sentence"].endswith("and of simulated EEG.")
     assert found["sentence"] in capsys.readouterr().err
 

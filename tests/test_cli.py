@@ -108,7 +108,7 @@ def test_list_mistakes() -> None:
     assert result.exit_code == 2
     assert result.stderr == (
         "Error: unknown kind 'encodrs'. Did you mean 'encoder'? Known kinds: "
-        "encoder, objective, conditioner, pipeline, dataset, metric\n"
+        "encoder, objective, conditioner, pipeline, dataset, metric, analysis\n"
     )
     result = zoo("list", "encoders", "zzz*")
     assert result.exit_code == 2

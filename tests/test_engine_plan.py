@@ -99,6 +99,7 @@ def test_pictures_of_a_dry_run_alone_are_encoded_those_of_a_full_one_for_all(
     for tower in ("vae", "image"):
         assert features(tower) == features(tower, normalise="none")
         assert len({features(tower), features(tower, limit=4), features(tower, limit=8)}) == 3
+        assert features(tower, limit={"train": 4}) == features(tower)  # pictures of all splits
 
 
 def test_nodes_come_depth_first() -> None:

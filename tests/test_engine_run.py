@@ -97,6 +97,21 @@ def test_results_carry_split_n_definition_and_selection() -> None:
     assert contribution["verdict"]["kind"] == "not told"
 
 
+def test_without_pictures_the_encoder_alone_is_trained_and_scored() -> None:
+    accuracy = Block("toy_accuracy", {"top": 1}, label="accuracy")
+    cell = replace(CELL, metrics=(accuracy,), controls=())
+    folder = run_toys(with_(cell, "pipeline", sample={"images_per_trial": 0})).folder
+    (entry,) = json.loads((folder / "results.json").read_text())["cells"]
+    about = json.loads((folder / "provenance.json").read_text())
+    assert {node["stage"] for node in about["nodes"]} == {"prepare", "select", "encode", "evaluate"}
+    assert about["weights"] == []
+    assert entry["metrics"]["accuracy"]["n"] == 6
+    assert entry["logs"] == {"encode": "logs/cell/encode.csv"}
+    assert [one["stage"] for one in entry["ledger"]["checkpoints"]] == ["encoder"]
+    assert not (folder / "gallery" / "cell" / "real").exists()
+    assert not (folder / "pipeline" / "cell").exists()
+
+
 def test_a_dry_run_and_shuffled_labels_are_stamped() -> None:
     cell = with_(CELL, "dataset", params={"limit": 4, "shuffle_labels": True})
     results = json.loads((run_toys(cell).folder / "results.json").read_text())

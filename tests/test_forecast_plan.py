@@ -18,6 +18,7 @@ from cli import main
 from zoo.datasets.pocket import Pocket
 from zoo.engine import execute as executing
 from zoo.engine import forecast_plan as forecasting
+from zoo.engine import task
 from zoo.engine.forecast_disk import png_bytes
 from zoo.engine.graph import Plan
 from zoo.engine.plan import plan as make_plan
@@ -55,7 +56,7 @@ class Ran:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(nn.Module, "__init__", begun)
-            patch.setattr(executing, "LONG", 0.1)  # these stages are short
+            patch.setattr(task, "LONG", 0.1)  # these stages are short
             self.outcome = executing.execute(self.plan, store, Roots(), threads=1, say=say)
         assert not self.outcome.failures
         gc.collect()

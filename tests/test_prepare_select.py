@@ -211,6 +211,19 @@ def test_limit_keeps_the_same_classes_in_every_split(prepared, tmp_path, limit):
     assert len(classes[0]) == min(3, limit)
 
 
+def test_a_limit_by_split_leaves_the_others_whole_and_grows_by_adding(prepared, tmp_path):
+    plain, _ = selected(prepared, tmp_path / "all")
+    kept = {}
+    for count in (6, 24):
+        arrays, _ = selected(prepared, tmp_path / str(count), limit={"train": count})
+        kept[count] = set(arrays["trial_id"][arrays["split"] == "train"])
+        assert len(kept[count]) == count
+        for part in ("val", "test"):
+            mine, all_of_it = arrays["split"] == part, plain["split"] == part
+            assert arrays["trial_id"][mine].tolist() == plain["trial_id"][all_of_it].tolist()
+    assert kept[6] < kept[24]
+
+
 def test_limit_of_splits_without_a_common_class():
     table = pd.DataFrame({"trial_id": [f"t{i}" for i in range(40)], "label": np.arange(40) // 10})
     split = np.where(table.label < 3, "train", "test")

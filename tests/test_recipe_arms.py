@@ -51,6 +51,18 @@ def test_an_arm_lies_over_the_cells_it_is_about(desk: Desk) -> None:
     }
 
 
+def test_an_arm_may_change_what_it_is_about(desk: Desk) -> None:
+    arm = "arms:\n  - {where: {conditioner.train.steps: 20}, set: {conditioner.train.steps: 9}}\n"
+    assert desk.load(SMALL + arm).cells[0].conditioner.train["steps"] == 9
+
+
+def test_a_value_of_an_axis_counts_as_it_is_written(desk: Desk) -> None:
+    grid = "grid: {conditioner.train: [{steps: 9}, {steps: 8, weight_decay: 0}]}\n"
+    cells = desk.load(SMALL + grid).cells
+    assert [matches(cell, {"conditioner.train": {"steps": 9}}) for cell in cells] == [True, False]
+    assert [matches(cell, {"conditioner.train.steps": 8}) for cell in cells] == [False, True]
+
+
 def test_the_command_line_lies_over_arms(desk: Desk) -> None:
     assert set(rates(desk, "conditioner.train.lr=5e-3").values()) == {5e-3}
     assert rates(desk, "conditioner=linear")["seed=0"] == 1e-2, "an arm may be left without cells"
@@ -122,6 +134,21 @@ def test_a_stand_in_has_axes_and_arms_of_its_own(desk: Desk) -> None:
     assert {c.conditioner.train["lr"] for c in desk.load(text).cells} == {1e-2}
 
 
+def test_a_stand_in_asks_its_own_questions(desk: Desk) -> None:
+    """Drift is an axis of simulated EEG alone."""
+    text = SMALL + (
+        "analyses: [{name: spread, params: {metric: accuracy, axis: seed}}]\n"
+        "grid: {seed: [0, 1, 2]}\n"
+        "pocket:\n"
+        "  data:\n"
+        "    grid: {dataset.params.drift: [0.0, 1.0, 2.0]}\n"
+        "    analyses: [{name: spread, params: {metric: accuracy, axis: dataset.params.drift}}]\n"
+    )
+    own, theirs = desk.load(text, data_root=desk.folder), desk.load(text)
+    assert [a.params["axis"] for a in own.analyses] == ["seed"]
+    assert [a.params["axis"] for a in theirs.analyses] == ["dataset.params.drift"]
+
+
 # ---- controls of some cells
 
 
@@ -172,6 +199,14 @@ def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
 def test_wrong_published_figures(desk: Desk, old: str, new: str, message: str) -> None:
     found = desk.errors(changed((old, new), text=SMALL + GRID + PUBLISHED))
     assert any(message in line for line in found), found
+
+
+def test_a_published_metric_is_ours_by_whatever_tower(desk: Desk) -> None:
+    tower = "metrics=[{name: inception_score, params: {tower: pocket_judge}}]"
+    text = SMALL + PUBLISHED.replace("accuracy", "inception_score")
+    recipe = desk.load(text, tower, "seed=1")
+    (told,) = beside(recipe.published, recipe.cells, recipe.scale)
+    assert told["metric"] == "inception_score@pocket_judge"
 
 
 # ---- where

@@ -295,6 +295,18 @@ desk = pytest.fixture(desk_in)
         ("subjects: [1]", "limit: 0", "r.yaml:3 dataset.params.limit: must be > 0, got 0"),
         (
             "subjects: [1]",
+            "limit: {trian: 9}",
+            "r.yaml:3 dataset.params.limit: has no split 'trian'. Did you mean 'train'? It takes: "
+            "train, val, test",
+        ),
+        (
+            "subjects: [1]",
+            "limit: {train: 0}",
+            "r.yaml:3 dataset.params.limit: is 0 for 'train'; it takes a number of trials, at "
+            "least 1",
+        ),
+        (
+            "subjects: [1]",
             "split: {by: rn, test: ['6']}",
             "r.yaml:3 dataset.params.split.by: must be one of run, session, subject, image, block, "
             "got 'rn'. Did you mean 'run'?",
@@ -379,6 +391,24 @@ def test_changes_of_init_from_are_judged_beside_other_mistakes(desk: Desk) -> No
         f"--set {init} encoder.train.epochs: must be >= 1, got -5",
         f"--set {init} dataset.params.limit: must be > 0, got 0",
     ]
+
+
+def test_without_pictures_nothing_may_ask_for_them(desk: Desk) -> None:
+    none = "pipeline.sample.images_per_trial=0"
+    assert not desk.load(SMALL, none).cells[0].draws
+    assert desk.errors(SMALL, none, "metrics=[accuracy, copy_share]", "controls=[zero_eeg]") == [
+        "--set metrics=[accuracy, copy_share] [1]: metric 'copy_share' looks at pictures, and "
+        "pipeline.sample.images_per_trial is 0: nothing is drawn",
+        "--set controls=[zero_eeg]: controls are of pictures, and "
+        "pipeline.sample.images_per_trial is 0: nothing is drawn",
+    ]
+
+
+def test_weights_that_draw_nothing_are_not_asked_for(desk: Desk) -> None:
+    text = changed(("weights: pocket", "weights: sd-1.5"))
+    assert desk.errors(text, for_run=True)
+    recipe = desk.load(text, "pipeline.sample.images_per_trial=0", for_run=True)
+    assert (recipe.scale, recipe.stand_ins, recipe.weights) == ("pocket", ("data",), "none")
 
 
 def test_a_metric_of_features_says_by_which_tower(desk: Desk) -> None:

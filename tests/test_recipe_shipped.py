@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from recipe_toys import registered
 from torch import Tensor, nn
 
 from registry import component
 from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
-from zoo.recipe import RecipeError, deep_check, load_recipe, shipped_recipes
+from zoo.engine.init_from import source_cell
+from zoo.engine.run import run
+from zoo.engine.store import Store
+from zoo.recipe import Recipe, RecipeError, deep_check, load_recipe, shipped_recipes
+from zoo.recipe.cells import Cell
 from zoo.registries import DATASETS, ENCODERS
 
 FOLDER = Path(__file__).resolve().parent.parent / "recipes"
@@ -27,7 +33,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_there_are_recipes() -> None:
-    assert {"paper", "n170"} <= {path.stem for path in RECIPES}
+    asked = {"bands", "cross_subject", "encoders", "subjects"}
+    assert {"paper", "n170"} | asked <= {path.stem for path in RECIPES}
     assert sorted(shipped_recipes().values()) == RECIPES
 
 
@@ -126,6 +133,106 @@ def test_n170_is_six_folds_on_real_recordings() -> None:
     assert (recipe.scale, recipe.data, recipe.stand_ins) == ("mixed", "real", ("weights",))
     with pytest.raises(RecipeError, match="name their folder with --data-root"):
         load_recipe("n170", for_run=True)
+
+
+def on_recordings(name: str, folder: Path) -> Recipe:
+    """Return a recipe without its stand-ins, as if `folder` held recordings and weights."""
+    return load_recipe(name, data_root=folder, weights_root=folder)
+
+
+def test_encoders_leaves_out_none(tmp_path: Path) -> None:
+    full = [cell.encoder.name for cell in on_recordings("encoders", tmp_path).cells]
+    here = [cell.encoder.name for cell in load_recipe("encoders").cells]
+    assert sorted(set(full)) == sorted(ENCODERS.names())
+    assert set(full) - set(here) == {"eeg_channel_net"}
+    assert {full.count(name) for name in full} == {3}
+
+
+def test_encoders_gives_each_the_best_rate_of_its_log() -> None:
+    text = (FOLDER / "encoders.yaml").read_text()
+    cells = load_recipe("encoders").cells
+    arms = yaml.safe_load(text)["pocket"]["data"]["arms"]
+    assert len(arms) == len({cell.encoder.name for cell in cells})
+    for arm in arms:
+        best = max(arm["trials"], key=lambda trial: trial["val"])
+        mine = [cell for cell in cells if cell.encoder.name == arm["where"]["encoder"]]
+        assert {cell.encoder.train["lr"] for cell in mine} == {float(best["lr"])}
+
+
+def test_bands_shows_drift_where_it_is_simulated_and_six_subjects_where_not(tmp_path: Path) -> None:
+    here, full = load_recipe("bands"), on_recordings("bands", tmp_path)
+    assert {cell.dataset.params["drift"] for cell in here.cells} == {0, 1}
+    assert (full.scale, full.weights, len(full.cells)) == ("full", "none", 2 * 4 * 6)
+    for recipe in (here, full):
+        assert {tuple(cell.dataset.params["band"]) for cell in recipe.cells} == {(5, 95), (1, 70)}
+        names = {cell.encoder.name for cell in recipe.cells}
+        assert names == {"lstm", "eegnet", "eeg_channel_net", "eeg_conv_net"}
+        assert not any(cell.draws for cell in recipe.cells)
+
+
+def test_subjects_leaves_each_out_once(tmp_path: Path) -> None:
+    everyone = {1, 2, 3, 4, 5, 6}
+    for recipe in (load_recipe("subjects"), on_recordings("subjects", tmp_path)):
+        sources: dict[str, list[set[int]]] = {"own": [], "pooled": [], "left out": []}
+        for cell in recipe.cells:
+            (subject,) = cell.dataset.params["subjects"]
+            assert cell.dataset.params["split"] == "all"
+            assert cell.dataset.params["normalise"] == "trial"
+            known = cell.encoder.train["init_from"]
+            if known is None:
+                sources["own"].append({subject})
+                assert cell.conditioner.train["init_from"] is None
+                continue
+            assert cell.encoder.train["steps"] == cell.conditioner.train["steps"] == 0
+            encoder, conditioner = (source_cell(cell, k) for k in ("encoder", "conditioner"))
+            assert encoder.dataset == conditioner.dataset
+            assert encoder.encoder == conditioner.encoder
+            trained = set(encoder.dataset.params["subjects"])
+            sources["pooled" if trained == everyone else "left out"].append(trained)
+            assert trained in (everyone, everyone - {subject})
+            assert encoder.encoder.train["steps"] == recipe.cells[0].encoder.train["steps"]
+            ours, theirs = conditioner.conditioner.train, recipe.cells[0].conditioner.train
+            assert ours["steps"] == theirs["steps"]
+        assert {len(found) for found in sources.values()} == {6}
+
+
+def test_cross_subject_treats_its_three_ways_alike(tmp_path: Path) -> None:
+    for recipe in (load_recipe("cross_subject"), on_recordings("cross_subject", tmp_path)):
+        ways: dict[str, list[Cell]] = {"scratch": [], "fine-tuned": [], "zero-shot": []}
+        for cell in recipe.cells:
+            for kind in ("encoder", "conditioner"):
+                train = getattr(cell, kind).train
+                known = train["init_from"] is not None
+                way = "scratch" if not known else "fine-tuned" if train["steps"] else "zero-shot"
+                ways[way].append(cell)
+                if known:
+                    source = source_cell(cell, kind)
+                    assert source.dataset.params["subjects"] == [1]
+                    assert source.dataset.params["limit"] is None
+                    assert source.encoder.train["init_from"] is None
+                    assert source.encoder.train["steps"] > 0
+                    assert getattr(source, kind).train["steps"] > 0
+        assert {len(cells) for cells in ways.values()} == {2 * len(recipe.cells) // 3}
+        for one, other in zip(ways["scratch"], ways["fine-tuned"], strict=True):
+            assert one.encoder.train["select"] == "last"  # no validation split is looked at
+            assert one.encoder.train | {"init_from": 0} == other.encoder.train | {"init_from": 0}
+            assert one.dataset == other.dataset
+            for kind in ("encoder", "conditioner"):
+                ours, theirs = getattr(one, kind).train, getattr(other, kind).train
+                assert ours | {"init_from": 0} == theirs | {"init_from": 0}
+
+
+def test_bands_runs_without_a_denoiser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = {"n_classes": 2, "images_per_class": 12}
+    overrides = [f"dataset.params.{name}={value}" for name, value in small.items()]
+    overrides += ["encoder=eegnet", "encoder.train.epochs=1", "seed=0", "dataset.params.drift=1"]
+    recipe = load_recipe("bands", overrides=overrides, for_run=True)
+    result = run(recipe, store=Store(tmp_path / "store"))
+    found = json.loads((result.folder / "results.json").read_text())
+    assert not result.failures
+    assert [cell["metrics"]["accuracy"]["n"] for cell in found["cells"]] == [4, 4]
+    assert found["weights"] == "none"
 
 
 def test_loading_imports_nothing_heavy() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 from registry import BadParameters, did_you_mean
 from zoo.contracts import DataError
+from zoo.datasets._limit import limit_problem
 from zoo.datasets._splits import check_split
 
 NORMALISATIONS = ("channel", "trial", "none")
 
 
 def check_choices(
-    name: str, *, normalise: str, limit: int | None, split: Any, official: tuple[str, ...]
+    name: str, *, normalise: str, limit: Any, split: Any, official: tuple[str, ...]
 ) -> None:
     """Raise BadParameters for a value that no data could make right.
 
@@ -31,8 +32,8 @@ def check_choices(
         hint = did_you_mean(str(normalise), NORMALISATIONS)
         takes = ", ".join(NORMALISATIONS)
         raise BadParameters(f"{who} 'normalise' is {normalise!r}. {hint}It takes: {takes}")
-    if limit is not None and limit < 1:
-        raise BadParameters(f"{who} 'limit' is {limit}; it takes a number of trials, at least 1")
+    if (problem := limit_problem(limit)) is not None:
+        raise BadParameters(f"{who} 'limit' {problem}")
     if isinstance(split, Mapping):
         try:
             check_split(split)

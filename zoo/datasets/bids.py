@@ -68,8 +68,8 @@ class Bids:
         Labels such as "01"; None is all.
     split : mapping
         ``{by: run | session | subject | image, test: [...], val: [...]}``.
-    limit : int, optional
-        Keep so many trials of each split.
+    limit : int or mapping, optional
+        Keep so many trials of each split; or of those named alone: ``{train: 120}``.
     shuffle_labels : bool
         Permute labels and pictures together among training and validation trials.
     baseline : [start, stop], optional
@@ -95,7 +95,7 @@ class Bids:
         normalise: Literal["channel", "trial", "none"] = "channel",
         subjects: Sequence[str] | None = None,
         split: Mapping[str, Any] | None = None,
-        limit: int | None = None,
+        limit: int | Mapping[str, int] | None = None,
         shuffle_labels: bool = False,
         baseline: Sequence[float] | None = None,
         reject_uv: float | None = None,

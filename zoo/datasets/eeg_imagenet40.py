@@ -74,8 +74,8 @@ class EegImagenet40:
         "single" and "all" are the released split files as their authors' code counts with them;
         "single_of_file" and "all_of_subject" count the other way. Or
         ``{by: subject | image | block, test: [...], val: [...]}``; a block is a class.
-    limit : int, optional
-        Keep so many trials of each split.
+    limit : int or mapping, optional
+        Keep so many trials of each split; or of those named alone: ``{train: 120}``.
     shuffle_labels : bool
         Permute the labels of training and validation trials.
     refilter : bool
@@ -96,7 +96,7 @@ class EegImagenet40:
         subjects: Sequence[int] | None = None,
         split: Literal["single", "all", "single_of_file", "all_of_subject"]
         | Mapping[str, Any] = "single",
-        limit: int | None = None,
+        limit: int | Mapping[str, int] | None = None,
         shuffle_labels: bool = False,
         refilter: bool = False,
         lengths: Sequence[int] | None = (450, 600),

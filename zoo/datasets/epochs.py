@@ -88,8 +88,8 @@ class Epochs:
         Subjects as metadata or file names call them; None is all.
     split : mapping
         ``{by: run | session | subject | image | block, test: [...], val: [...]}``.
-    limit : int, optional
-        Keep so many trials of each split.
+    limit : int or mapping, optional
+        Keep so many trials of each split; or of those named alone: ``{train: 120}``.
     shuffle_labels : bool
         Permute labels and pictures together among training and validation trials.
     labels : list of str, optional
@@ -109,7 +109,7 @@ class Epochs:
         normalise: Literal["channel", "trial", "none"] = "channel",
         subjects: Sequence[str] | None = None,
         split: Mapping[str, Any] | None = None,
-        limit: int | None = None,
+        limit: int | Mapping[str, int] | None = None,
         shuffle_labels: bool = False,
         labels: Sequence[str] | None = None,
         channels: Sequence[str] | None = None,

@@ -80,8 +80,8 @@ class Folder:
         Subjects as trials.csv calls them; None is all.
     split : mapping
         ``{by: run | session | subject | image | block, test: [...], val: [...]}``.
-    limit : int, optional
-        Keep so many trials of each split.
+    limit : int or mapping, optional
+        Keep so many trials of each split; or of those named alone: ``{train: 120}``.
     shuffle_labels : bool
         Permute labels and pictures together among training and validation trials.
     baseline : [start, stop], optional
@@ -108,7 +108,7 @@ class Folder:
         normalise: Literal["channel", "trial", "none"] = "channel",
         subjects: Sequence[str] | None = None,
         split: Mapping[str, Any] | None = None,
-        limit: int | None = None,
+        limit: int | Mapping[str, int] | None = None,
         shuffle_labels: bool = False,
         baseline: Sequence[float] | None = None,
         reject_uv: float | None = None,

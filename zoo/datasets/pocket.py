@@ -66,8 +66,8 @@ class Pocket:
     split : str or mapping
         "single" and "all" divide the pictures 4/6, 1/6, 1/6 within every class, alike for all
         subjects; or ``{by: run | session | subject | image | block, test: [...], val: [...]}``.
-    limit : int, optional
-        Keep so many trials of each split.
+    limit : int or mapping, optional
+        Keep so many trials of each split; or of those named alone: ``{train: 120}``.
     shuffle_labels : bool
         Permute labels and pictures together among training and validation trials.
     n_classes : int
@@ -93,7 +93,7 @@ class Pocket:
         normalise: Literal["channel", "trial", "none"] = "channel",
         subjects: Sequence[int] | None = None,
         split: Literal["single", "all"] | Mapping[str, Any] = "single",
-        limit: int | None = None,
+        limit: int | Mapping[str, int] | None = None,
         shuffle_labels: bool = False,
         n_classes: int = 10,
         images_per_class: int = 200,

@@ -95,8 +95,8 @@ class ThingsEEG2:
         out for validation, named by a seed (ours); "images" as many training images, whatever
         their concept (NICE's choice); "all" trains on everything. ``{by: subject, test: [...],
         val: [...]}`` trains on the other subjects' training pictures.
-    limit : int, optional
-        Keep so many trials of each split.
+    limit : int or mapping, optional
+        Keep so many trials of each split; or of those named alone: ``{train: 120}``.
     shuffle_labels : bool
         Permute label and picture among training and validation trials.
     repetitions : {"mean", "all"}
@@ -117,7 +117,7 @@ class ThingsEEG2:
         normalise: Literal["channel", "trial", "none"] = "channel",
         subjects: Sequence[int | str] | None = None,
         split: Literal["concepts", "images", "all"] | Mapping[str, Any] = "concepts",
-        limit: int | None = None,
+        limit: int | Mapping[str, int] | None = None,
         shuffle_labels: bool = False,
         repetitions: Literal["mean", "all"] = "mean",
         channels: Literal["all", "posterior"] | Sequence[str] = "all",

@@ -67,7 +67,8 @@ class Sources:
         """Raise one DataError that lists every recording and weight that cannot be read."""
         problems: dict[str, None] = {}
         for cell in cells:
-            for look in (self.dataset, self.weights, self.tower):
+            drawn = [self.weights] if cell.draws else []
+            for look in (self.dataset, *drawn, self.tower):
                 try:
                     look(cell)
                 except UserError as error:

@@ -264,6 +264,8 @@ class _Forecaster:
         total = float(REPORT)
         for cell in self.plan.cells:
             for number, variant in enumerate(cell.variants):
+                if variant.generate is None:
+                    continue
                 node = self.plan.nodes[variant.generate]
                 sizes, side = self.shelf.sizes(node), side_of(cell.cell.pipeline.params)
                 drawn, n_test = pictures_of(node, sizes), sizes.of(split_of(node))

@@ -187,7 +187,10 @@ class Shelf:
         if table is not None:
             return _chosen(made.params["dataset"], params, table)
         limit = params.get("limit")  # at most so many
-        return {} if limit is None else {"trials": dict.fromkeys(("train", "val", "test"), limit)}
+        if limit is None:
+            return {}
+        most = limit if isinstance(limit, dict) else dict.fromkeys(("train", "val", "test"), limit)
+        return {"trials": most}
 
 
 def _of_file(path: Path) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def write_gallery(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> N
         for row in rows:
             row["decoded"] = names[decoded[str(row["trial_id"])]]
     for variant in cell.variants:
-        if not store.valid(variant.generate):
+        if variant.generate is None or not store.valid(variant.generate):
             continue
         drawn = store.path(variant.generate)
         shutil.copytree(drawn / "images", folder / variant_name(variant))

@@ -50,9 +50,9 @@ class Variant:
     step : int or None
         Training step of the denoiser; None is the end of training.
     condition : str or None
-        Key; None where the denoiser draws as it came.
-    generate : str
-        Key.
+        Key; None where the denoiser draws as it came, or nothing is drawn.
+    generate : str or None
+        Key; None where nothing is drawn.
     metrics : dict
         Label -> key of the evaluate node.
     """
@@ -60,7 +60,7 @@ class Variant:
     control: str | None
     step: int | None
     condition: str | None
-    generate: str
+    generate: str | None
     metrics: dict[str, str]
 
 
@@ -83,7 +83,9 @@ class CellPlan:
         for variant in self.variants:
             if variant.condition:
                 yield variant.condition
-            yield from (variant.generate, *variant.metrics.values())
+            if variant.generate:
+                yield variant.generate
+            yield from variant.metrics.values()
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,8 @@ def _encoder(who: str, folder: Path, on_test: float) -> dict[str, Any]:
 def _conditioners(cell: CellPlan, plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
     """Yield the conditioner's checkpoint, then those that its training started from."""
     trained = cell.variants[0].condition
-    assert trained is not None
+    if trained is None:
+        return
     for depth, key in enumerate(_chain(trained, plan)):
         file = store.path(key) / "condition.json"
         if store.valid(key) and file.is_file():
@@ -114,7 +115,8 @@ def _conditioners(cell: CellPlan, plan: Plan, store: Store) -> Iterator[dict[str
 def _encoders_behind(cell: CellPlan, plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
     """Yield other encoders' checkpoints, whose tokens trained what the conditioner started from."""
     trained = cell.variants[0].condition
-    assert trained is not None
+    if trained is None:
+        return
     known = set(_chain(cell.encode, plan))
     for source in [*_chain(trained, plan)][1:]:
         for key in _chain(plan.nodes[source].inputs["encode"], plan):

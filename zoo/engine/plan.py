@@ -24,6 +24,7 @@ from zoo.engine.roots import Roots
 from zoo.engine.store import Store
 from zoo.recipe.cells import Block, Cell, Recipe
 from zoo.recipe.errors import RecipeError
+from zoo.recipe.validate import OF_PICTURES
 from zoo.registries import (
     CONDITIONERS,
     DATASETS,
@@ -109,6 +110,8 @@ class _Builder:
 
     def cell(self, cell: Cell) -> CellPlan:
         prepare, select, encode = self.prepare(cell), self.select(cell), self.encode(cell)
+        if not cell.draws:
+            return CellPlan(cell, prepare, select, encode, None, (self.encoded(cell),))
         steps = [None, *cell.conditioner.train.get("snapshots", [])]
         variants = tuple(
             self.variant(cell, control, step)
@@ -118,6 +121,11 @@ class _Builder:
         judge = self.judge(cell) if any("judge" in _needs(m) for m in cell.metrics) else None
         return CellPlan(cell, prepare, select, encode, judge, variants)
 
+    def encoded(self, cell: Cell) -> Variant:
+        """Return the real thing of a cell that draws nothing."""
+        metrics = {m.label: self.evaluate(cell, m, None, None) for m in cell.metrics}
+        return Variant(None, None, None, None, metrics)
+
     def variant(self, cell: Cell, control: str | None, step: int | None) -> Variant:
         generate = self.generate(cell, control, step)
         condition = self.nodes[generate].inputs.get("condition")
@@ -125,7 +133,7 @@ class _Builder:
         metrics = {
             metric.label: self.evaluate(cell, metric, control, step)
             for metric in cell.metrics
-            if real or _needs(metric) & {"generated", "judge", "features", "scores"}
+            if real or _needs(metric) & OF_PICTURES
         }
         return Variant(control, step, condition, generate, metrics)
 
@@ -181,7 +189,7 @@ class _Builder:
             "images": self.sources.images(cell),
         }
         inputs = {"prepare": self.prepare(cell)}
-        if cell.dataset.params.get("limit") is not None:  # a dry run: a few of the pictures
+        if isinstance(cell.dataset.params.get("limit"), int):  # a dry run: a few of the pictures
             inputs["select"] = self.select(cell)
         return self.add("features", f"vae of {cell.pipeline.name}", params, inputs, components)
 
@@ -197,7 +205,7 @@ class _Builder:
             "images": self.sources.images(cell),
         }
         inputs = {"prepare": self.prepare(cell)}
-        if cell.dataset.params.get("limit") is not None:  # a dry run: a few of the pictures
+        if isinstance(cell.dataset.params.get("limit"), int):  # a dry run: a few of the pictures
             inputs["select"] = self.select(cell)
         return self.add("features", str(tower), params, inputs, [_spec_of_dataset(cell)])
 
@@ -277,7 +285,7 @@ class _Builder:
         components = [spec]
         if needs & {"logits", "similarity"} and control not in TRAINED_CONTROLS:
             inputs["encode"] = self.encode(cell)
-        if needs & {"generated", "judge", "features", "scores"}:
+        if needs & OF_PICTURES:
             inputs["generate"] = self.generate(cell, control, step)
         if "gap" in needs:
             inputs["gap"] = self.gap(cell)

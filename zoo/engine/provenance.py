@@ -70,23 +70,25 @@ def provenance(
 
 def _images(plan: Plan) -> str | None:
     """Return the content hash of the folder of pictures; None where they come with the data."""
-    real = plan.cells[0].variants[0].condition
-    assert real is not None
-    condition = plan.nodes[real]
-    found: str | None = plan.nodes[condition.inputs["features"]].params["images"]
+    first = plan.cells[0]
+    real, reader = first.variants[0].condition, first.prepare
+    if real is not None:
+        reader = plan.nodes[real].inputs["features"]
+    found: str | None = plan.nodes[reader].params.get("images")
     return found
 
 
 def _weights(plan: Plan) -> list[dict[str, Any]]:
-    """Return name, pinned revision and content hash of each denoiser named by the cells."""
+    """Return name, pinned revision and content hash of each denoiser that draws in the cells."""
     from zoo.pipelines._weights import NAMED
 
     found: dict[str, dict[str, Any]] = {}
     for cell in plan.cells:
         name = cell.cell.pipeline.params.get("weights")
-        if name is not None and name not in found:
+        drawn = cell.variants[0].generate
+        if name is not None and drawn is not None and name not in found:
             revision = getattr(NAMED.get(name), "revision", None)
-            digest = plan.nodes[cell.variants[0].generate].params["weights"]
+            digest = plan.nodes[drawn].params["weights"]
             found[name] = {"name": name, "revision": revision, "sha256": digest}
     return list(found.values())
 

@@ -73,10 +73,10 @@ def _entry(
 ) -> dict[str, Any]:
     """Return one row of ``cells``: a cell, or a cell under a control or at a snapshot."""
     step = {} if variant.step is None else {"step": variant.step}
-    nodes = {"generate": variant.generate}
+    nodes = {"generate": variant.generate} if variant.generate else {}
     if variant.condition:
         nodes = {"condition": variant.condition, **nodes}
-    if cell.encode in plan.upstream(variant.generate):
+    if variant.generate is None or cell.encode in plan.upstream(variant.generate):
         nodes = {"encode": cell.encode, **nodes}
     failures = [
         {"node": outcome.failures[key].label, "message": outcome.failures[key].message}
@@ -157,8 +157,12 @@ def _notes(cell: CellPlan, store: Store) -> list[str]:
     declared = DATASETS.spec(cell.cell.dataset.name).meta.get("leakage")
     notes = [declared] if declared else []
     params = cell.cell.dataset.params
-    if params.get("limit") is not None:
-        notes.append(f"a dry run: at most {params['limit']} trials of each split took part")
+    limit = params.get("limit")
+    if isinstance(limit, dict):
+        kept = ", ".join(f"{count} of {part}" for part, count in limit.items())
+        notes.append(f"at most so many trials took part: {kept}")
+    elif limit is not None:
+        notes.append(f"a dry run: at most {limit} trials of each split took part")
     if params.get("shuffle_labels"):
         notes.append("labels and pictures of training and validation trials were shuffled")
     if store.valid(cell.prepare):

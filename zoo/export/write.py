@@ -40,8 +40,9 @@ def write_pipeline(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> 
     """
     real = cell.variants[0]
     block = cell.cell.pipeline
-    assert real.condition is not None
-    if block.name not in DRAWN or not (store.valid(cell.encode) and store.valid(real.condition)):
+    if real.condition is None or block.name not in DRAWN:
+        return False
+    if not (store.valid(cell.encode) and store.valid(real.condition)):
         return False
     encode, condition = store.path(cell.encode), store.path(real.condition)
     encoder = json.loads((encode / "encoder.json").read_text("utf-8"))

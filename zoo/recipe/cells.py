@@ -63,6 +63,11 @@ class Cell:
     score_on: str = "test"
     tuned: tuple[str, ...] = ()
 
+    @property
+    def draws(self) -> bool:
+        """Say whether pictures are drawn; without them no conditioner is trained."""
+        return bool(self.pipeline.sample.get("images_per_trial", 1))
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -25,11 +25,15 @@ _LONGEST_VALUE = 32
 
 @dataclass(frozen=True)
 class Variant:
-    """A cell before it is checked: where it lies in the grid, its merged tree, what arms set."""
+    """A cell before it is checked: where it lies in the grid, its merged tree, what arms set.
+
+    ``bare`` is the tree without arms, which says whom they are about: they may change it.
+    """
 
     coords: dict[str, Any]
     tree: Node
     tuned: tuple[str, ...] = ()
+    bare: Node | None = None
 
 
 def axes_of(entries: dict[str, Node], problems: Problems) -> dict[Path, list[Node]]:
@@ -80,8 +84,9 @@ def expand(
     variants = []
     for point in itertools.product(*live.values()):
         chosen = list(zip(live, point, strict=True))
-        tree, tuned = with_arms(merge(base, layer(chosen, base.where)), arms)
-        variants.append(replace(overridden(tree, chosen, top), tuned=tuned))
+        bare = merge(base, layer(chosen, base.where))
+        tree, tuned = with_arms(bare, arms)
+        variants.append(replace(overridden(tree, chosen, top), tuned=tuned, bare=bare))
     return distinct(variants)
 
 

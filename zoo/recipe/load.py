@@ -36,8 +36,8 @@ from zoo.recipe.yaml_strict import parse
 from zoo.registries import reading_once
 
 STAND_INS = ("data", "weights")
-#: What a stand-in may have beside dotted paths: axes of its own, and arms.
-_LISTS = ("grid", "arms")
+#: What a stand-in may have beside dotted paths: axes, arms and questions of its own.
+_LISTS = ("grid", "arms", "analyses")
 #: Free text, where a leading slash is no path.
 _PROSE = ("summary", "sources", "published")
 
@@ -113,7 +113,7 @@ def _load(
     published = check_published(file.published, problems)
     cells = tuple(cell for cell in found if cell is not None)
     changed = bool(overrides_given or more_axes)
-    analyses = check_analyses(file.analyses, cells, problems, changed=changed)
+    analyses = check_analyses(file.analyses_of(applied), cells, problems, changed=changed)
     trees = [variant.tree for variant in variants]
     if scale == "full":
         forbid(trees, data_root, weights_root, problems)
@@ -187,6 +187,11 @@ class _File:
             found |= {} if own is None else own.entries()
         return found
 
+    def analyses_of(self, applied: Sequence[str]) -> Node | None:
+        """Return what is asked: by a stand-in in use, which knows its axes, else by the recipe."""
+        own = (self.pocket[kind].at(("analyses",)) for kind in applied if kind in self.pocket)
+        return next((node for node in own if node is not None), self.analyses)
+
     def arms_of(self, applied: Sequence[str], problems: Problems) -> list[Arm]:
         """Return the recipe's arms and, laid over them, those of the stand-ins in use."""
         own = [self.pocket[kind].at(("arms",)) for kind in applied if kind in self.pocket]
@@ -197,7 +202,7 @@ class _File:
     ) -> None:
         """Note every arm that is about no cell."""
         arms = self.arms_of(applied, Problems())
-        require_cells(arms, [variant.tree for variant in variants], problems)
+        require_cells(arms, [variant.bare or variant.tree for variant in variants], problems)
 
     def replaced(self, applied: Sequence[str]) -> dict[str, list[str]]:
         """Return the dotted paths that each stand-in in use sets."""

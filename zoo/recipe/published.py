@@ -69,6 +69,7 @@ def beside(
     told = [
         {
             **figure,
+            "metric": _as_labelled(figure["metric"], cells),
             "cells": [cell.id for cell in cells if matches(cell, figure["where"])],
             "comparable": why_not is None,
             "why_not": why_not,
@@ -76,3 +77,11 @@ def beside(
         for figure in published
     ]
     return [figure for figure in told if figure["cells"]]
+
+
+def _as_labelled(metric: str, cells: Sequence[Cell]) -> str:
+    """Return what the cells call a metric: ours may name an image tower ("fid@inception-fid")."""
+    labels = list(dict.fromkeys(block.label for cell in cells for block in cell.metrics))
+    if metric in labels:
+        return metric
+    return next((label for label in labels if label.partition("@")[0] == metric), metric)

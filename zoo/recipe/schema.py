@@ -120,7 +120,7 @@ class Sample(Strict):
     steps: Count = 50
     guidance_scale: Annotated[float, Field(ge=1)] = 7.5
     scheduler: str | None = None
-    images_per_trial: Count = 1
+    images_per_trial: Annotated[int, Field(ge=0)] = 1
     batch_size: Count = 32
 
 

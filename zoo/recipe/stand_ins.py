@@ -27,7 +27,8 @@ def stamps(cells: Sequence[Cell], data_root: Path | None = None) -> dict[str, An
     names = {cell.dataset.name for cell in cells}
     made = {name for name in names if _is_simulated(name, data_root)}
     simulated = [cell.dataset.name in made for cell in cells]
-    pocket = [_weights(cell) == POCKET for cell in cells]
+    drawn = [cell for cell in cells if cell.draws]
+    pocket = [_weights(cell) == POCKET for cell in drawn]
     stand_ins = [kind for kind, used in (("data", simulated), ("weights", pocket)) if any(used)]
     if not stand_ins:
         scale = "full"
@@ -36,7 +37,7 @@ def stamps(cells: Sequence[Cell], data_root: Path | None = None) -> dict[str, An
     return {
         "scale": scale,
         "data": "simulated" if any(simulated) else "real",
-        "weights": "+".join(dict.fromkeys(str(_weights(cell)) for cell in cells)),
+        "weights": "+".join(dict.fromkeys(str(_weights(cell)) for cell in drawn)) or "none",
         "stand_ins": tuple(stand_ins),
     }
 
@@ -142,7 +143,13 @@ def _tower_named(tree: Node) -> Any:
 
 
 def _weights_named(tree: Node) -> Any:
-    """Return the weights that the pipeline will load, its own default where none are written."""
+    """Return the weights that the pipeline will load, its own default where none are written.
+
+    None where nothing is drawn.
+    """
+    pictures = tree.at(("pipeline", "sample", "images_per_trial"))
+    if pictures is not None and pictures.value == 0:
+        return None
     written = tree.at(_WEIGHTS)
     if written is not None:
         return written.value

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from registry import ComponentSpec, did_you_mean
 from zoo.controls import CONTROLS
+from zoo.datasets._limit import limit_problem
 from zoo.recipe.deep import deep_check
 from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node, plain
@@ -32,6 +33,8 @@ __all__ = ["compatibility", "deep_check", "valid"]
 _MADE = frozenset(
     {"label", "generated", "judge", "train_images", "seen", "features", "scores", "gap"}
 )
+#: What a metric needs where it looks at pictures that were drawn.
+OF_PICTURES = frozenset({"generated", "judge", "features", "scores"})
 #: What an objective makes besides, by its target.
 _MADE_BY = {"label": frozenset({"logits"}), "image": frozenset({"similarity"})}
 #: Settings that only mean something where a denoiser is trained.
@@ -90,6 +93,8 @@ def compatibility(
         _route(specs["conditioner"], specs["pipeline"], note)
     _metrics(tree, specs.get("objective"), metrics, note)
     _controls(tree, encoder, specs, note)
+    if pipeline is not None and pipeline.sample.images_per_trial == 0:
+        _undrawn(tree, metrics, note)
 
 
 def valid(model: type[M], node: Node | None) -> M | None:
@@ -112,6 +117,9 @@ def _dataset(params: Mapping[str, Any], note: Note) -> None:
         value = params.get(name)
         if value is not None and _is_number(value) and value <= 0:
             note(("dataset", "params", name), f"must be > 0, got {value}")
+    limit = params.get("limit")
+    if isinstance(limit, dict) and (problem := limit_problem(limit)) is not None:
+        note(("dataset", "params", "limit"), problem)
     if params.get("subjects") == []:
         note(("dataset", "params", "subjects"), "is empty; leave it out to take every subject")
     split = params.get("split")
@@ -243,6 +251,17 @@ def _metrics(
             note(("metrics", index), message)
         if (problem := _tower_problem(spec, block)) is not None:
             note(("metrics", index), problem)
+
+
+def _undrawn(tree: Node, metrics: Sequence[ComponentSpec | None], note: Note) -> None:
+    """Check that nothing asks for pictures where none are drawn."""
+    why = "and pipeline.sample.images_per_trial is 0: nothing is drawn"
+    for index, spec in enumerate(metrics):
+        if spec is not None and OF_PICTURES.intersection(spec.meta.get("needs", ())):
+            note(("metrics", index), f"metric {spec.name!r} looks at pictures, {why}")
+    controls = tree.at(("controls",))
+    if controls is not None and controls.value:
+        note(("controls",), f"controls are of pictures, {why}")
 
 
 def metric_label(spec: ComponentSpec, block: MetricBlock) -> str:

@@ -31,8 +31,14 @@ def value_at(cell: Cell, dotted: str) -> Any:
 
 
 def matches(cell: Cell, where: Mapping[str, Any]) -> bool:
-    """Say whether a cell has every value of `where`, a mapping of dotted paths to values."""
-    return all(_same(value_at(cell, dotted), value) for dotted, value in where.items())
+    """Say whether a cell has every value of `where`, a mapping of dotted paths to values.
+
+    A value of an axis counts as the grid writes it, too: ``encoder.train: {init_from: null}``.
+    """
+    return all(
+        _same(value_at(cell, dotted), value) or _same(cell.coords.get(dotted, ABSENT), value)
+        for dotted, value in where.items()
+    )
 
 
 def _same(found: Any, wanted: Any) -> bool:

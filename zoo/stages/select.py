@@ -17,6 +17,7 @@ trials of the test keep theirs, and ``true_label`` is the true one everywhere.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.contracts import DataError
+from zoo.datasets._limit import PARTS
 from zoo.datasets._splits import require_known_images, select_named
 from zoo.registries import DATASETS
 from zoo.seeds import named_seed, numpy_rng
@@ -129,24 +131,28 @@ def read_table(prepare: Path) -> pd.DataFrame:
     return pd.read_csv(prepare / "trials.csv", dtype=TEXT, keep_default_na=False)
 
 
-def within_limit(table: pd.DataFrame, split: np.ndarray, limit: int) -> np.ndarray:
+def within_limit(
+    table: pd.DataFrame, split: np.ndarray, limit: int | Mapping[str, int]
+) -> np.ndarray:
     """Return the mask of `limit` trials of each split, evenly over the same classes in each.
 
-    A trial's turn depends on its id alone, so no split's choice depends on another's trials.
-    Where the splits share no class (zero-shot sets), each split's own classes serve.
+    A split that a mapping does not name is kept whole. A trial's turn depends on its id alone, so
+    no split's choice depends on another's trials, and what a lower limit keeps a higher one keeps,
+    too. Where the splits share no class (zero-shot sets), each split's own classes serve.
     """
     turn = np.array([named_seed(0, "limit", trial_id) for trial_id in table.trial_id])
     label = table.label.to_numpy()
-    parts = [part for part in ("train", "val", "test") if (split == part).any()]
+    parts = [part for part in PARTS if (split == part).any()]
+    limits = limit if isinstance(limit, Mapping) else dict.fromkeys(parts, limit)
     shared = set.intersection(*({*label[split == part]} for part in parts))
-    keep = np.zeros(len(table), bool)
-    for part in parts:
-        classes = sorted(shared or {*label[split == part]})[:limit]
+    keep = np.isin(split, [part for part in parts if part not in limits])
+    for part in (part for part in parts if part in limits):
+        classes = sorted(shared or {*label[split == part]})[: min(limits.values())]
         candidates = (split == part) & np.isin(label, classes)
         rows = np.flatnonzero(candidates)
         rows = rows[np.lexsort((turn[rows], label[rows]))]
         round_of = pd.Series(label[rows]).groupby(label[rows]).cumcount().to_numpy()
-        keep[rows[np.lexsort((label[rows], round_of))][:limit]] = True
+        keep[rows[np.lexsort((label[rows], round_of))][: limits[part]]] = True
     return keep
 
 
