@@ -51,10 +51,9 @@ def _toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A cluster of one worker that is already there, and where its encoders count their steps."""
     steps = tmp_path_factory.mktemp("there") / "steps"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOY_PIDS", str(steps))
-        with connected(Workers(local=1, memory="3GB"), "cpu") as client:
-            yield client.scheduler.address, steps
+    with connected(Workers(local=1, memory="3GB"), "cpu") as client:
+        client.run(lambda: os.environ.update(TOY_PIDS=str(steps)))  # in the worker alone
+        yield client.scheduler.address, steps
 
 
 @pytest.fixture
@@ -194,6 +193,7 @@ def test_a_stage_that_takes_its_worker_with_it_fails_alone(
 ) -> None:
     monkeypatch.setitem(cluster._LOCAL, "distributed.scheduler.allowed-failures", 1)
     result = run(recipe(CELL, DEADLY), store=tmp_path / "store", threads=1, workers=1)
+    print(result)
     assert result.failed == ["deadly"]
     first = result.failures[0]
     assert first.label == "encode toy_encoder · seed 0 [deadly]"
