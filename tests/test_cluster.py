@@ -30,7 +30,7 @@ from zoo.engine.cluster import Workers, connected
 from zoo.engine.plan import plan
 from zoo.engine.roots import Roots
 from zoo.engine.run import RunResult, run
-from zoo.engine.spread import _resources
+from zoo.engine.spread import _wants
 from zoo.engine.store import MANIFEST, Store
 from zoo.engine.task import Setting
 
@@ -193,7 +193,6 @@ def test_a_stage_that_takes_its_worker_with_it_fails_alone(
 ) -> None:
     monkeypatch.setitem(cluster._LOCAL, "distributed.scheduler.allowed-failures", 1)
     result = run(recipe(CELL, DEADLY), store=tmp_path / "store", threads=1, workers=1)
-    print(result)
     assert result.failed == ["deadly"]
     first = result.failures[0]
     assert first.label == "encode toy_encoder · seed 0 [deadly]"
@@ -286,9 +285,9 @@ def test_each_local_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch)
 def test_stages_that_train_or_draw_ask_for_a_gpu(tmp_path: Path) -> None:
     nodes = plan(recipe(), Roots(), Store(tmp_path)).nodes.values()
     cuda = Setting(store=tmp_path, device="cuda")
-    asking = {node.stage for node in nodes if _resources(node, cuda) == {"GPU": 1}}
+    asking = {node.stage for node in nodes if _wants(node, cuda)["GPU"]}
     assert asking == {"encode", "condition", "generate", "features", "judge"}
-    assert not any(_resources(node, replace(cuda, device="cpu")) for node in nodes)
+    assert not any(_wants(node, replace(cuda, device="cpu"))["GPU"] for node in nodes)
 
 
 def test_threads_are_shared_or_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

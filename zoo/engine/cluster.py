@@ -143,8 +143,6 @@ _LOCAL = {
     "distributed.worker.http.routes": [],
     "distributed.scheduler.http.routes": [],
     "distributed.scheduler.allowed-failures": DEATHS - 1,
-    # First guesses, by stage: so that no training queues behind another while a worker is idle.
-    "distributed.scheduler.default-task-durations": {"encode": "60s", "condition": "60s"},
     "distributed.nanny.pre-spawn-environ": {},  # threads are set by every task
 }
 
