@@ -36,6 +36,10 @@ from zoo.engine.task import Setting
 
 SEEDS = tuple(replace(CELL, id=f"seed={n}", seed=n) for n in range(2))
 BAD = replace(with_(CELL, "encoder", params={"power": 13}), id="bad")
+UNDRAWN = replace(
+    with_(CELL, "pipeline", sample={"images_per_trial": 0}),
+    id="undrawn", seed=7, metrics=CELL.metrics[:1], controls=(),
+)  # fmt: skip
 DEADLY = replace(with_(CELL, "encoder", params={"power": 9}), id="deadly")
 
 
@@ -124,8 +128,8 @@ class Process:
 def test_two_workers_find_what_one_process_finds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Bit for bit, a node that fails included."""
-    cells = recipe(*SEEDS, BAD)
+    """Bit for bit, a node that fails and a cell that draws nothing included."""
+    cells = recipe(*SEEDS, BAD, UNDRAWN)
     alone = run(cells, store=tmp_path / "alone", threads=1)
     said_alone = capsys.readouterr().err
     both = run(cells, store=tmp_path / "both", threads=1, workers=2)
