@@ -30,12 +30,16 @@ from zoo.engine.cluster import Workers, connected
 from zoo.engine.plan import plan
 from zoo.engine.roots import Roots
 from zoo.engine.run import RunResult, run
-from zoo.engine.spread import _resources
+from zoo.engine.spread import _wants
 from zoo.engine.store import MANIFEST, Store
 from zoo.engine.task import Setting
 
 SEEDS = tuple(replace(CELL, id=f"seed={n}", seed=n) for n in range(2))
 BAD = replace(with_(CELL, "encoder", params={"power": 13}), id="bad")
+UNDRAWN = replace(
+    with_(CELL, "pipeline", sample={"images_per_trial": 0}),
+    id="undrawn", seed=7, metrics=CELL.metrics[:1], controls=(),
+)  # fmt: skip
 DEADLY = replace(with_(CELL, "encoder", params={"power": 9}), id="deadly")
 
 
@@ -51,10 +55,9 @@ def _toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A cluster of one worker that is already there, and where its encoders count their steps."""
     steps = tmp_path_factory.mktemp("there") / "steps"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOY_PIDS", str(steps))
-        with connected(Workers(local=1, memory="3GB"), "cpu") as client:
-            yield client.scheduler.address, steps
+    with connected(Workers(local=1, memory="3GB"), "cpu") as client:
+        client.run(lambda: os.environ.update(TOY_PIDS=str(steps)))  # in the worker alone
+        yield client.scheduler.address, steps
 
 
 @pytest.fixture
@@ -125,8 +128,8 @@ class Process:
 def test_two_workers_find_what_one_process_finds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Bit for bit, a node that fails included."""
-    cells = recipe(*SEEDS, BAD)
+    """Bit for bit, a node that fails and a cell that draws nothing included."""
+    cells = recipe(*SEEDS, BAD, UNDRAWN)
     alone = run(cells, store=tmp_path / "alone", threads=1)
     said_alone = capsys.readouterr().err
     both = run(cells, store=tmp_path / "both", threads=1, workers=2)
@@ -286,9 +289,9 @@ def test_each_local_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch)
 def test_stages_that_train_or_draw_ask_for_a_gpu(tmp_path: Path) -> None:
     nodes = plan(recipe(), Roots(), Store(tmp_path)).nodes.values()
     cuda = Setting(store=tmp_path, device="cuda")
-    asking = {node.stage for node in nodes if _resources(node, cuda) == {"GPU": 1}}
+    asking = {node.stage for node in nodes if _wants(node, cuda)["GPU"]}
     assert asking == {"encode", "condition", "generate", "features", "judge"}
-    assert not any(_resources(node, replace(cuda, device="cpu")) for node in nodes)
+    assert not any(_wants(node, replace(cuda, device="cpu"))["GPU"] for node in nodes)
 
 
 def test_threads_are_shared_or_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

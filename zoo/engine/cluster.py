@@ -143,8 +143,6 @@ _LOCAL = {
     "distributed.worker.http.routes": [],
     "distributed.scheduler.http.routes": [],
     "distributed.scheduler.allowed-failures": DEATHS - 1,
-    # First guesses, by stage: so that no training queues behind another while a worker is idle.
-    "distributed.scheduler.default-task-durations": {"encode": "60s", "condition": "60s"},
     "distributed.nanny.pre-spawn-environ": {},  # threads are set by every task
 }
 
@@ -210,10 +208,13 @@ def _gpus(count: int) -> list[str]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep what Dask logs about its own doings off the user's screen."""
-    logger = logging.getLogger("distributed")
-    handlers, propagate = list(logger.handlers), logger.propagate
-    logger.handlers, logger.propagate = [logging.NullHandler()], False
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
+    loggers = [logging.getLogger(name) for name in ("distributed", *names)]  # some have handlers
+    before = [(logger, list(logger.handlers), logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.handlers, logger.propagate = [logging.NullHandler()], False
     try:
         yield
     finally:
-        logger.handlers, logger.propagate = handlers, propagate
+        for logger, handlers, propagate in before:
+            logger.handlers, logger.propagate = handlers, propagate

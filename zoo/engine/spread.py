@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import UserError
@@ -25,8 +27,16 @@ if TYPE_CHECKING:
 
 #: Stages that want a GPU where the device is one.
 ON_GPU = frozenset({"encode", "condition", "generate", "features", "judge"})
+#: What each task takes one of: a thread of a worker.
+SLOT = "slot"
+#: Seconds after which workers that have come are seen, if no stage ends before.
+LOOK = 1.0
 #: The topic under which workers tell what they begin.
 TOPIC = "zoo"
+_GONE = (
+    "the Dask scheduler is gone or has given up the tasks of this run; what is finished is in "
+    "the store: the same command goes on from there"
+)
 
 
 def spread(
@@ -74,16 +84,29 @@ def _in_order(plan: Plan, ended: dict[str, Done]) -> list[Done]:
     return ordered
 
 
-def _resources(node: Node, setting: Setting) -> dict[str, float] | None:
-    wanted = setting.device.partition(":")[0] == "cuda" and node.stage in ON_GPU
-    return {GPU: 1} if wanted else None
+def _wants(node: Node, setting: Setting) -> Counter[str]:
+    """Return what a node takes while it runs."""
+    on_gpu = setting.device.partition(":")[0] == "cuda" and node.stage in ON_GPU
+    return Counter({SLOT: 1, GPU: 1} if on_gpu else {SLOT: 1})
+
+
+def _capacity(client: Client) -> Counter[str]:
+    """Return what the workers that are there now can run at a time."""
+    try:
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    except OSError as error:
+        raise UserError(_GONE) from error
+    if not workers:
+        return Counter({SLOT: 1, GPU: 1})  # one node waits for the first that comes
+    gpus = sum(int(worker["resources"].get(GPU, 0)) for worker in workers)
+    return Counter({SLOT: sum(worker["nthreads"] for worker in workers), GPU: gpus})
 
 
 def _require_gpu(client: Client, nodes: list[Node], setting: Setting, workers: Workers) -> None:
     """Refuse workers without the resource: tasks that ask for it would wait for ever."""
     there = client.scheduler_info(n_workers=-1)["workers"].values()
     offered = any(worker["resources"].get(GPU, 0) >= 1 for worker in there)
-    if there and not offered and any(_resources(node, setting) for node in nodes):
+    if there and not offered and any(_wants(node, setting)[GPU] for node in nodes):
         raise UserError(
             f"--device {setting.device}: no worker of {workers.address} offers the resource {GPU}; "
             f'start it with: dask worker {workers.address} --nthreads 1 --resources "{GPU}=1"'
@@ -97,7 +120,12 @@ def _say_who(client: Client, say: Callable[[str], None]) -> None:
 
 
 class _Run:
-    """One plan on its way through a cluster."""
+    """One plan on its way through a cluster.
+
+    The scheduler gets no more at a time than there are workers to run it, each node when its
+    inputs are there: so none queues behind a long one while a worker is idle, results need not
+    outlive a worker, and a death is laid at the door of the one stage that the worker was at.
+    """
 
     def __init__(
         self,
@@ -111,52 +139,85 @@ class _Run:
     ) -> None:
         self.client, self.nodes, self.store, self.essential = client, nodes, store, essential
         self.setting, self.ours = setting, ours
+        self.digest = hashlib.sha256(repr((setting, ours)).encode()).hexdigest()[:8]
         # In a log file the lines tell enough.
         self.bar = bar("stages", len(nodes), unit="stage", shown=sys.stderr.isatty())
         self.print = say
-        self.labels: dict[str, str] = {}
+        self.under_way: dict[str, tuple[Node, Future]] = {}  # by the name of the task
+        self.finished: SimpleQueue[Future] = SimpleQueue()
         self.announced: set[str] = set()
 
     def all(self) -> dict[str, Done]:
         """Run all nodes; return how each ended."""
-        from distributed import as_completed
-
+        waiting = {node.key: node for node in self.nodes}
         ended: dict[str, Done] = {}
         with ExitStack() as stack:
             stack.enter_context(self.bar)
             stack.enter_context(self.client.as_current())
             self.client.subscribe_topic(TOPIC, self.hear)
             stack.callback(self.client.unsubscribe_topic, TOPIC)
-            futures = self.submit()
-            # Also when interrupted; what is wanted by another client goes on for it.
-            stack.callback(self.client.cancel, list(futures))
-            for future in as_completed(futures, raise_errors=False):
-                node = futures[future]
+            stack.callback(self.cancel)  # also when interrupted
+            while waiting or self.under_way:
+                for node in self.choose(waiting, ended):
+                    self.submit(node)
+                try:
+                    future = self.finished.get(timeout=LOOK)
+                except Empty:
+                    continue
+                node, _ = self.under_way[future.key]
                 done = self.ended(future, node)
+                del self.under_way[future.key]
                 if done.mistake is not None and node.key in self.essential:
                     raise done.mistake
                 ended[node.key] = done
-                self.announce(future.key)
-                if done.failure is not None and not done.failure.blocked:
+                self.announce(node)
+                if done.failure is not None:
                     self.say(f"    failed: {node.label}: {done.failure.message}")
                 self.bar.update()
         return ended
 
-    def submit(self) -> dict[Future, Node]:
-        """Hand all nodes to the scheduler, those of the plan's beginning first."""
-        digest = hashlib.sha256(repr((self.setting, self.ours)).encode()).hexdigest()[:8]
-        futures: dict[str, Future] = {}
-        for position, node in enumerate(self.nodes):
-            # Equal for equal requests alone, so that two clients share what both want.
-            name = f"{node.key}-{digest}"
-            self.labels[name] = node.label
-            before = [futures[key] for key in node.inputs.values() if key in futures]
-            futures[node.key] = self.client.submit(
-                run_on_worker, node, self.setting, self.ours, name, *before,
-                key=name, pure=True, priority=-position,
-                resources=_resources(node, self.setting),
-            )  # fmt: skip
-        return {futures[node.key]: node for node in self.nodes}
+    def choose(self, waiting: dict[str, Node], ended: dict[str, Done]) -> list[Node]:
+        """Take what can run now out of `waiting`, those of the plan's beginning first; what
+        cannot because an input failed goes to `ended`.
+        """
+        failures = {key: done.failure for key, done in ended.items() if done.failure is not None}
+        free = _capacity(self.client)
+        for node, _ in self.under_way.values():
+            free.subtract(_wants(node, self.setting))
+        lacking = {*waiting, *(node.key for node, _ in self.under_way.values())}
+        chosen = []
+        for key, node in list(waiting.items()):
+            if free[SLOT] <= 0:
+                break
+            wanted = _wants(node, self.setting)
+            in_the_way = blocked(node, failures)
+            if in_the_way:
+                ended[key] = Done(key, failure=in_the_way)
+                failures[key] = in_the_way
+                lacking.remove(key)
+                del waiting[key]
+                self.bar.update()
+            elif lacking.isdisjoint(node.inputs.values()) and wanted <= free:
+                chosen.append(node)
+                free.subtract(wanted)
+                del waiting[key]
+        return chosen
+
+    def submit(self, node: Node) -> None:
+        """Hand one node to the scheduler."""
+        # Equal for equal requests alone, so that two clients share what both want.
+        name = f"{node.key}-{self.digest}"
+        wanted = _wants(node, self.setting)
+        future = self.client.submit(
+            run_on_worker, node, self.setting, self.ours, name,
+            key=name, pure=True, resources={GPU: wanted[GPU]} if wanted[GPU] else None,
+        )  # fmt: skip
+        self.under_way[name] = node, future
+        future.add_done_callback(self.finished.put)
+
+    def cancel(self) -> None:
+        """Give up what is under way; what another client wants goes on for it."""
+        self.client.cancel([future for _, future in self.under_way.values()])
 
     def ended(self, future: Future, node: Node) -> Done:
         """Return how a task ended, in words of this run."""
@@ -169,29 +230,27 @@ class _Run:
             message = f"was made, but cannot be seen in the store {self.store.root} from here"
             return Done(node.key, failure=Failure(node.label, message))
         if future.status != "error":
-            raise UserError(
-                "the Dask scheduler is gone or has given up the tasks of this run; what is "
-                "finished is in the store: the same command goes on from there"
-            )
+            raise UserError(_GONE)
         return Done(node.key, failure=_lost(future, node))
 
     def hear(self, event: tuple[float, dict[str, Any]]) -> None:
         """Take what a worker tells while it is at work."""
         name, text = event[1]["name"], event[1]["text"]
-        if name not in self.labels:  # of another client
+        if name not in self.under_way:  # of another client
             return
+        node, _ = self.under_way[name]
         if text is not None:
             self.say(text)
-        elif name in self.announced:
-            self.say(f"    a worker ended; {self.labels[name]} begins again")
+        elif node.key in self.announced:
+            self.say(f"    a worker ended; {node.label} begins again")
         else:
-            self.announce(name)
+            self.announce(node)
 
-    def announce(self, name: str) -> None:
-        """Say that a task has begun, unless that was said."""
-        if name not in self.announced:
-            self.announced.add(name)
-            self.say(f"[{len(self.announced)}/{len(self.nodes)}] {self.labels[name]}")
+    def announce(self, node: Node) -> None:
+        """Say that a node has begun, unless that was said."""
+        if node.key not in self.announced:
+            self.announced.add(node.key)
+            self.say(f"[{len(self.announced)}/{len(self.nodes)}] {node.label}")
 
     def say(self, text: str) -> None:
         """Print a line above the progress bar."""
@@ -200,7 +259,7 @@ class _Run:
 
 
 def _lost(future: Future, node: Node) -> Failure:
-    """Return the failure of a task that brought no answer, or that waited for such a one."""
+    """Return the failure of a task that brought no answer."""
     from distributed import KilledWorker
 
     error = future.exception()
@@ -209,20 +268,13 @@ def _lost(future: Future, node: Node) -> Failure:
             f"the worker died {error.allowed_failures + 1} times while running it; "
             "did it have memory enough (--worker-memory)?"
         )
-        return Failure(node.label, message, blocked=error.task != future.key)
+        return Failure(node.label, message)
     text = "".join(traceback.format_exception(error))
     return Failure(node.label, f"{type(error).__name__}: {error}", text)
 
 
-def run_on_worker(node: Node, setting: Setting, ours: Ours, name: str, *before: Done) -> Done:
-    """Run one node in a worker, unless one of those `before` it failed.
-
-    The answer is plain data; nothing but the death of the worker raises.
-    """
-    failures = {done.key: done.failure for done in before if done.failure is not None}
-    in_the_way = blocked(node, failures)
-    if in_the_way:
-        return Done(node.key, failure=in_the_way)
+def run_on_worker(node: Node, setting: Setting, ours: Ours, name: str) -> Done:
+    """Run one node in a worker; the answer is plain data, and only the worker's death raises."""
     _tell(name, None)
     try:
         _make_ready(node, setting, ours)
