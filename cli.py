@@ -215,6 +215,7 @@ def plan(as_json: bool, **request: Any) -> None:
     zoo plan paper --set conditioner=lora
     zoo plan my.yaml --set 'grid.seed=[0, 1, 2]' --json
     """
+    from zoo.collector import nothing_collected
     from zoo.engine.forecast_plan import forecast_plan
     from zoo.engine.plan import plan as make_plan
     from zoo.engine.roots import Roots
@@ -222,17 +223,15 @@ def plan(as_json: bool, **request: Any) -> None:
     from zoo.plan_text import plan_json, plan_text
 
     roots = Roots.resolve(request["data_root"], request["image_root"], request["weights_root"])
-    recipe = _load(request, for_run=True)
     store = Store(request["store"])
-    made = make_plan(recipe, roots, store)
-    expected = forecast_plan(
-        made, roots, store, device=request["device"], threads=request["threads"]
-    )
-    planned = {**made.to_json(), **expected}
-    if as_json:
-        click.echo(plan_json(planned))
-    else:
-        click.echo(plan_text(planned))
+    with nothing_collected():
+        recipe = _load(request, for_run=True)
+        made = make_plan(recipe, roots, store)
+        expected = forecast_plan(
+            made, roots, store, device=request["device"], threads=request["threads"]
+        )
+        planned = {**made.to_json(), **expected}
+        click.echo(plan_json(planned) if as_json else plan_text(planned))
 
 
 @main.command()

@@ -19,7 +19,7 @@ TINY = (
     *SMALL,
     "encoder=eegnet",
     "dataset.params.n_classes=2",
-    "dataset.params.images_per_class=30",
+    "dataset.params.images_per_class=18",
     "encoder.train.epochs=2",
     "conditioner.train.steps=2",
     "conditioner.train.batch_size=4",

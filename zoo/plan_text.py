@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from zoo.listing import columns, count_of, value_text
+from zoo.listing import columns, count_of
 
 #: Most stage runs, and most cells, that the text names; ``--json`` names all.
-LISTED, CELLS = 60, 200
+LISTED, CELLS = 24, 24
+#: Most trainings that the text names one by one, and most values of an axis.
+TRAININGS, VALUES = 12, 12
+#: A seed in a label: of the stage, or in the id of the cell.
+_SEED = re.compile(r" · seed -?\d+| \[seed=-?\d+\]|(?<=\[)seed=-?\d+,|,seed=-?\d+(?=[,\]])")
 
 _ONE_LINE = json.JSONEncoder(ensure_ascii=False)
 
@@ -48,23 +53,76 @@ def plan_text(plan: Mapping[str, Any]) -> str:
             f"Metrics without a value, since they look through what is missing:\n{sentences}"
         )
     if plan.get("training"):
-        rows = [_expected(facts) for facts in plan["training"][:LISTED]]
-        more = _more(len(plan["training"]) - len(rows), "trainings")
-        parts.append("Training of conditioners, predicted:\n" + columns(rows) + more)
+        rows = _summed([_expected(facts) for facts in plan["training"]])
+        more = _more(len(rows) - LISTED, "kinds of trainings")
+        table = columns(rows[:LISTED])
+        parts.append("Training of conditioners, predicted:\n" + table + more)
     if plan.get("forecast"):
         parts.append(_forecast(plan["forecast"]))
     return "\n\n".join(parts)
 
 
 def _cells(grid: list[dict[str, Any]]) -> list[str]:
-    """Return the cells by id with their coordinates; nothing where there is one without any."""
+    """Return the cells by id with their coordinates; nothing where there is one without any.
+
+    Of many cells the axes with their values are told instead.
+    """
     if len(grid) == 1 and not grid[0]["coords"]:
         return []
+    if len(grid) > CELLS:
+        return [_axes(grid)]
     rows = [
-        (f"  {one['id']}", ", ".join(f"{k}={value_text(v)}" for k, v in one["coords"].items()))
-        for one in grid[:CELLS]
+        (f"  {one['id']}", ", ".join(f"{k}={_written(v)}" for k, v in one["coords"].items()))
+        for one in grid
     ]
-    return ["Cells:\n" + columns(rows) + _more(len(grid) - len(rows), "cells")]
+    return ["Cells:\n" + columns(rows)]
+
+
+def _axes(grid: list[dict[str, Any]]) -> str:
+    """Return the axes of a large grid, how many values each has, and which."""
+    axes: dict[str, dict[str, None]] = {}
+    for one in grid:
+        for axis, value in one["coords"].items():
+            axes.setdefault(axis, {})[_written(value)] = None
+    rows = []
+    for axis, values in axes.items():
+        shown = [*list(values)[:VALUES], *(["..."] if len(values) > VALUES else [])]
+        rows.append((f"  {axis}", str(len(values)), ", ".join(shown)))
+    return (
+        f"Cells: {len(grid)}, by axis the number of values and the values:\n{columns(rows)}\n"
+        f"  the first is called {grid[0]['id']}; --json names all"
+    )
+
+
+def _written(value: Any) -> str:
+    """Return a value as a recipe writes it on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {_written(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _summed(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the trainings one by one; of more, those alike but for their seed as one row.
+
+    Where that leaves still too many to read, those alike in all that is predicted of them.
+    """
+    if len(rows) <= TRAININGS:
+        return rows
+    found = _alike(rows, lambda label: _SEED.sub("", label))
+    if len(found) > TRAININGS:
+        fewer = _alike(rows, lambda label: _SEED.sub("", label.partition(" [")[0]))
+        found = fewer if len(fewer) <= TRAININGS else found
+    return found
+
+
+def _alike(rows: list[tuple[str, ...]], called: Callable[[str], str]) -> list[tuple[str, ...]]:
+    counts: dict[tuple[str, ...], int] = {}
+    for label, *facts in rows:
+        row = (called(label), *facts)
+        counts[row] = counts.get(row, 0) + 1
+    return [(label, f"x {count}", *facts) for (label, *facts), count in counts.items()]
 
 
 def _stages(plan: Mapping[str, Any]) -> str:
@@ -133,8 +191,8 @@ def _forecast(facts: Mapping[str, Any]) -> str:
     free = size(facts["free_bytes"])
     lines = [f"In the store already: {size(facts['in_store_bytes'])}; free there: {free}."]
     if total["to_run"]:
-        seconds = "" if not total["seconds"] else f" ({total['seconds'] / 60:.1f} minutes)"
-        lines.insert(0, f"To run: {taken}{seconds}, memory up to {memory}, disk {disk}.")
+        known = f" ({total['seconds'] / 60:.1f} minutes)" if total["seconds"] >= 7200 else ""
+        lines.insert(0, f"To run: time {taken}{known}, memory up to {memory}, disk {disk}.")
         if facts["temporary_bytes"]:
             lines.append(f"Checkpoints while training: {size(facts['temporary_bytes'])} more.")
     if facts["run_folder_bytes"] is not None:

@@ -143,7 +143,7 @@ def drawing(
     """Return the memory (bytes) and the time (seconds, where known) of drawing `pictures`."""
     train, sample = cell.conditioner.train, cell.pipeline.sample
     half = train.get("precision", "fp32") != "fp32"
-    numbers = shapes.unet_numbers() + shapes.text_numbers(layers=False)
+    numbers = shapes.drawing_numbers
     side = cell.pipeline.params["image_size"]
     memory = (2.0 if half else 4.0) * numbers
     if device == "cpu":

@@ -79,8 +79,11 @@ def forecast_plan(
     """
     with reading_once():
         maker = _Forecaster(plan, roots, store, device, threads)
-        found = {node.key: maker.expected(node) for node in plan.to_run}
+        found = {node.key: maker.expected(node) for node in maker.to_run}
         run_folder = maker.run_folder()
+    stages: dict[str, list[Expected]] = {node.stage: [] for node in plan.nodes.values()}
+    for node in maker.to_run:
+        stages[node.stage].append(found[node.key])
     total = _sum(found.values())
     held = sum(_size(store, node.key) for node in plan.nodes.values() if node.key not in found)
     temporary = max((one.temporary for one in found.values()), default=0.0)
@@ -95,10 +98,7 @@ def forecast_plan(
             for key, one in found.items()
         },
         "forecast": {
-            "stages": {
-                stage: _sum(found[n.key] for n in plan.to_run if n.stage == stage)
-                for stage in dict.fromkeys(node.stage for node in plan.nodes.values())
-            },
+            "stages": {stage: _sum(nodes) for stage, nodes in stages.items()},
             "total": total,
             "temporary_bytes": round(temporary),
             "run_folder_bytes": run_folder,
@@ -114,7 +114,7 @@ def disk_problem(plan: Plan, roots: Roots, store: Store) -> str | None:
     """Return a sentence where the store's disk is too small for what is to run; else None."""
     with reading_once():
         maker = _Forecaster(plan, roots, store, None, None)
-        found = [maker.expected(node) for node in plan.to_run]
+        found = [maker.expected(node) for node in maker.to_run]
     needed = sum(one.disk or 0.0 for one in found)
     needed += max((one.temporary for one in found), default=0.0)
     free = free_bytes(store.root)
@@ -140,6 +140,7 @@ class _Forecaster:
         self, plan: Plan, roots: Roots, store: Store, device: str | None, threads: int | None
     ) -> None:
         self.plan, self.roots, self.device = plan, roots, device or "cpu"
+        self.to_run = plan.to_run
         self.shelf = Shelf(plan, store, roots)
         self.history = None  # without a device nothing is timed
         if device is not None:
@@ -151,7 +152,7 @@ class _Forecaster:
             for key in (v.condition, v.generate)
             if key
         }
-        stages = {node.stage for node in plan.to_run}
+        stages = {node.stage for node in self.to_run}
         timed = device == "cpu" and stages & {"condition", "generate"}
         self.matmul = matmul_flops(threads) if timed else None
         self._shapes: dict[str, Denoiser] = {}
@@ -172,7 +173,7 @@ class _Forecaster:
         seconds = None if self.history is None else self.history.seconds(node.key, node)
         if seconds is not None:
             return replace(found, seconds=seconds, by="store")
-        return replace(found, by=None if found.seconds is None else "model")
+        return found if found.seconds is None else replace(found, by="model")
 
     def _training(self, node: Node) -> Expected:
         about = {"key": node.key, "label": node.label}
@@ -279,10 +280,10 @@ class _Forecaster:
     def notes(self, found: dict[str, Expected]) -> list[str]:
         """Return a sentence for each thing that the sums leave out."""
         unknown: dict[str, None] = {}
-        for node in self.plan.to_run:
+        for node in self.to_run:
             if node.stage == "prepare" and self.shelf.sizes(node, node.key).prepared is None:
                 unknown[f"data set {node.params['dataset']}: {UNKNOWN}"] = None
-        blind = Counter(node.stage for node in self.plan.to_run if found[node.key].seconds is None)
+        blind = Counter(node.stage for node in self.to_run if found[node.key].seconds is None)
         notes = list(unknown)
         if blind:
             stages = ", ".join(f"{n} {stage}" for stage, n in blind.items())

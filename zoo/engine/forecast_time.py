@@ -97,6 +97,8 @@ def likeness(made: Made, shelf: Shelf) -> str:
         case "condition":
             precise = params["train"].get("precision")
             told = [params["conditioner"], params["pipeline"], precise]
+        case "gap":
+            told = [params["conditioner"], params["pipeline"]]
         case "generate":
             told = [params["pipeline"], params.get("precision"), params["sample"].get("scheduler")]
         case "evaluate":

@@ -12,12 +12,15 @@ import numpy as np
 from PIL import Image
 
 from zoo.engine.graph import CellPlan, Variant
+from zoo.engine.keys import canonical
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
 from zoo.registries import DATASETS
 
 
-def write_gallery(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> None:
+def write_gallery(
+    folder: Path, cell: CellPlan, store: Store, roots: Roots, seen: dict[str, Path] | None = None
+) -> None:
     """Write ``seen/``, one folder per variant and ``index.csv`` of one cell.
 
     Parameters
@@ -29,6 +32,8 @@ def write_gallery(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> N
         Variants whose pictures it does not hold are left out.
     roots : Roots
         Where the data set finds the pictures that were seen.
+    seen : dict, optional
+        Remembers ``seen/`` of the cells so far: others of the same trials take a copy.
 
     Raises
     ------
@@ -71,7 +76,13 @@ def write_gallery(folder: Path, cell: CellPlan, store: Store, roots: Roots) -> N
         writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
         writer.writerows(rows)
+    seen = {} if seen is None else seen
+    shown = f"{cell.select} {canonical(cell.cell.dataset.params)} {cell.cell.score_on}"
+    if shown in seen:
+        shutil.copytree(seen[shown], folder / "seen")
+        return
     _write_seen(folder / "seen", cell, rows, roots)
+    seen[shown] = folder / "seen"
 
 
 def variant_name(variant: Variant) -> str:

@@ -38,6 +38,10 @@ class Node:
     inputs: dict[str, str]
     code: Code
 
+    def labelled(self, label: str) -> Node:
+        """Return the node under another label."""
+        return Node(self.key, self.stage, label, self.params, self.inputs, self.code)
+
 
 @dataclass(frozen=True)
 class Variant:

@@ -17,7 +17,13 @@ _KINDS = ("dataset", "encoder", "conditioner", "pipeline")
 
 
 def ledger_entry(
-    recipe: Recipe, cell: CellPlan, plan: Plan, store: Store, look: dict[str, Any] | None = None
+    recipe: Recipe,
+    cell: CellPlan,
+    plan: Plan,
+    store: Store,
+    look: dict[str, Any] | None = None,
+    *,
+    differing: frozenset[str] | None = None,
 ) -> dict[str, Any]:
     """Return who chose what of a cell.
 
@@ -32,6 +38,8 @@ def ledger_entry(
         Trainings that are not in it are left out.
     look : dict, optional
         Of this cell, from `zoo.engine.looks.record_looks`.
+    differing : frozenset of str, optional
+        What `differing_in` says of the recipe, where it is known.
 
     Returns
     -------
@@ -43,7 +51,8 @@ def ledger_entry(
     """
     checkpoints = [*_encoders(cell, plan, store), *_conditioners(cell, plan, store)]
     checkpoints += _encoders_behind(cell, plan, store)
-    on_test = [*_noted_on_test(recipe, cell.cell)]
+    varied = _varied(cell.cell, differing_in(recipe) if differing is None else differing)
+    on_test = [*_noted_on_test(recipe, cell.cell, varied)]
     on_test += [
         f"checkpoint of the {one['stage']} ({percent(one['on_test'])} of these test trials)"
         for one in checkpoints
@@ -51,11 +60,22 @@ def ledger_entry(
     ]
     return {
         "checkpoints": checkpoints,
-        "settings": _settings(recipe, cell.cell),
+        "settings": _settings(recipe, cell.cell, varied),
         "chosen_on_test": on_test,
         "stamp": _stamp(on_test),
         "look": look,
     }
+
+
+def differing_in(recipe: Recipe) -> frozenset[str]:
+    """Return the dotted paths of the settings that are not the same in all cells of a recipe."""
+    found: set[str] = set()
+    first = _values(recipe.cells[0])
+    for cell in recipe.cells[1:]:
+        values = _values(cell)
+        found |= first.keys() ^ values.keys()
+        found |= {path for path, value in values.items() if path in first and first[path] != value}
+    return frozenset(found)
 
 
 def _stamp(on_test: list[str]) -> str | None:
@@ -165,9 +185,9 @@ def _share_on_test(key: str, cell: CellPlan, plan: Plan, store: Store) -> float:
     return float(np.isin(trials, val).mean())
 
 
-def _settings(recipe: Recipe, cell: Cell) -> list[dict[str, Any]]:
+def _settings(recipe: Recipe, cell: Cell, varied: set[str]) -> list[dict[str, Any]]:
     """Return every setting of the cell by where it comes from; those of unknown origin last."""
-    known, varied = notes(recipe.sources), _varied(recipe, cell)
+    known = notes(recipe.sources)
     groups: dict[tuple[str | None, str], list[str]] = {}
     for path in _values(cell):
         note = note_on(path, known)
@@ -181,9 +201,9 @@ def _settings(recipe: Recipe, cell: Cell) -> list[dict[str, Any]]:
     ]
 
 
-def _noted_on_test(recipe: Recipe, cell: Cell) -> Iterator[str]:
+def _noted_on_test(recipe: Recipe, cell: Cell, varied: set[str]) -> Iterator[str]:
     """Yield the paths of the notes that say so of a setting that the grid does not vary."""
-    known, varied = notes(recipe.sources), _varied(recipe, cell)
+    known = notes(recipe.sources)
     in_use = {note_on(path, known) for path in _values(cell) if path not in varied}
     for path, note in known.items():
         of_cell = path.partition(".")[0] in _KINDS  # of the others (metrics ...) all are in use
@@ -191,19 +211,17 @@ def _noted_on_test(recipe: Recipe, cell: Cell) -> Iterator[str]:
             yield path
 
 
-def _varied(recipe: Recipe, cell: Cell) -> set[str]:
+def _varied(cell: Cell, differing: frozenset[str]) -> set[str]:
     """Return the settings that differ between cells along an axis.
 
     An axis of whole components (``encoder``) leaves what all of them share as it is; what arms
     set was chosen.
     """
-    others = [_values(one) for one in recipe.cells]
     return {
         path
-        for path, value in _values(cell).items()
+        for path in differing & _values(cell).keys()
         if any(f"{path}.".startswith(f"{axis}.") for axis in cell.coords)
         and not any(f"{path}.".startswith(f"{tuned}.") for tuned in cell.tuned)
-        and any(other.get(path) != value for other in others)
     }
 
 

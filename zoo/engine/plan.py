@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from registry.spec import ComponentSpec
 from zoo.controls import CONTROLS
@@ -35,6 +35,8 @@ from zoo.registries import (
     reading_once,
 )
 from zoo.towers.table import TOWERS
+
+T = TypeVar("T")
 
 #: Package of the stage modules.
 STAGES = "zoo.stages"
@@ -68,35 +70,43 @@ def _with_cells_named(plan: Plan) -> Plan:
     """Add a cell's id to the labels of the nodes that it alone needs."""
     if len(plan.cells) == 1:
         return plan
-    users: dict[str, list[str]] = {key: [] for key in plan.nodes}
+    alone: dict[str, str | None] = {}  # key -> the one cell that needs it
     for cell in plan.cells:
         for key in plan.needs(cell):
-            users[key].append(cell.cell.id)
+            alone[key] = None if key in alone else cell.cell.id
     named = {
-        key: replace(node, label=f"{node.label} [{users[key][0]}]")
-        if len(users[key]) == 1
-        else node
+        key: node if alone[key] is None else node.labelled(f"{node.label} [{alone[key]}]")
         for key, node in plan.nodes.items()
     }
     return replace(plan, nodes=named)
 
 
-def _once(method: Callable[..., str]) -> Callable[..., str]:
+def _once(method: Callable[..., T]) -> Callable[..., T]:
     """Let a builder's method answer each question about a cell once."""
+    name = method.__name__
 
     @wraps(method)
-    def answer(self: _Builder, cell: Cell, *rest: Any) -> str:
-        # The cell is kept beside its answer, so that no other cell can get its id.
-        question = (method.__name__, id(cell), *map(_hashable, rest))
-        if question not in self.answers:
-            self.answers[question] = (method(self, cell, *rest), cell)
-        return self.answers[question][0]
+    def answer(self: _Builder, cell: Cell, *rest: str | int | None) -> T:
+        question = (name, id(cell), *rest)
+        found = self.answers.get(question)
+        if found is None:
+            # The cell is kept beside its answer, so that no other cell can get its id.
+            found = self.answers[question] = (method(self, cell, *rest), cell)
+        return cast(T, found[0])
 
     return answer
 
 
-def _hashable(value: Any) -> Any:
-    return id(value) if isinstance(value, Block) else value
+@dataclass(frozen=True)
+class _Scored:
+    """A metric in one cell: what its node is given whichever pictures it is about."""
+
+    metric: Block
+    needs: frozenset[str]
+    params: dict[str, Any]
+    inputs: dict[str, str]
+    code: Code
+    tower: str | None
 
 
 class _Builder:
@@ -104,7 +114,7 @@ class _Builder:
 
     def __init__(self, sources: Sources) -> None:
         self.sources = sources
-        self.answers: dict[tuple[Any, ...], tuple[str, Cell]] = {}
+        self.answers: dict[tuple[Any, ...], tuple[Any, Cell]] = {}
         self.nodes: dict[str, Node] = {}
         self.codes: dict[tuple[str, ...], Code] = {}
 
@@ -113,27 +123,33 @@ class _Builder:
         if not cell.draws:
             return CellPlan(cell, prepare, select, encode, None, (self.encoded(cell),))
         steps = [None, *cell.conditioner.train.get("snapshots", [])]
+        metrics = [self.scored(cell, metric) for metric in cell.metrics]
         variants = tuple(
-            self.variant(cell, control, step)
+            self.variant(cell, metrics, control, step)
             for control in (None, *cell.controls)
             for step in (steps if control not in PROMPTED else [None])
         )
-        judge = self.judge(cell) if any("judge" in _needs(m) for m in cell.metrics) else None
+        judge = self.judge(cell) if any("judge" in m.needs for m in metrics) else None
         return CellPlan(cell, prepare, select, encode, judge, variants)
 
     def encoded(self, cell: Cell) -> Variant:
         """Return the real thing of a cell that draws nothing."""
-        metrics = {m.label: self.evaluate(cell, m, None, None) for m in cell.metrics}
+        metrics = {
+            metric.label: self.evaluate(cell, self.scored(cell, metric), None, None)
+            for metric in cell.metrics
+        }
         return Variant(None, None, None, None, metrics)
 
-    def variant(self, cell: Cell, control: str | None, step: int | None) -> Variant:
+    def variant(
+        self, cell: Cell, scored: Sequence[_Scored], control: str | None, step: int | None
+    ) -> Variant:
         generate = self.generate(cell, control, step)
         condition = self.nodes[generate].inputs.get("condition")
         real = control is None and step is None
         metrics = {
-            metric.label: self.evaluate(cell, metric, control, step)
-            for metric in cell.metrics
-            if real or _needs(metric) & OF_PICTURES
+            one.metric.label: self.evaluate(cell, one, control, step)
+            for one in scored
+            if real or one.needs & OF_PICTURES
         }
         return Variant(control, step, condition, generate, metrics)
 
@@ -181,12 +197,10 @@ class _Builder:
         components = [_spec_of_dataset(cell), PIPELINES.spec(cell.pipeline.name)]
         params = {
             "tower": "vae",
-            "dataset": cell.dataset.name,
-            "dataset_params": _dataset(cell, picture_params),
             "pipeline": cell.pipeline.name,
             "params": typed(components[1], cell.pipeline.params),
             "weights": self.sources.weights(cell),
-            "images": self.sources.images(cell),
+            **self.pictures(cell),
         }
         inputs = {"prepare": self.prepare(cell)}
         if isinstance(cell.dataset.params.get("limit"), int):  # a dry run: a few of the pictures
@@ -199,10 +213,8 @@ class _Builder:
         params = {
             "tower": "image",
             "name": tower,
-            "dataset": cell.dataset.name,
-            "dataset_params": _dataset(cell, picture_params),
             "weights": self.sources.tower(cell),
-            "images": self.sources.images(cell),
+            **self.pictures(cell),
         }
         inputs = {"prepare": self.prepare(cell)}
         if isinstance(cell.dataset.params.get("limit"), int):  # a dry run: a few of the pictures
@@ -213,11 +225,9 @@ class _Builder:
     def judge(self, cell: Cell) -> str:
         judge = _spec_of_dataset(cell).meta.get("judge")
         params = {
-            "dataset": cell.dataset.name,
-            "dataset_params": _dataset(cell, picture_params),
             "judge": judge,
             "weights": self.sources.judge(judge),
-            "images": self.sources.images(cell),
+            **self.pictures(cell),
         }
         inputs = {"prepare": self.prepare(cell)}
         return self.add("judge", cell.dataset.name, params, inputs, [_spec_of_dataset(cell)])
@@ -271,18 +281,34 @@ class _Builder:
             "tokens": token_shape(cell) if control in TRAINED_CONTROLS else None,
         }
 
-    @_once
-    def evaluate(self, cell: Cell, metric: Block, control: str | None, step: int | None) -> str:
-        spec, dataset = METRICS.spec(metric.name), _spec_of_dataset(cell)
-        needs = _needs(metric)
-        inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
+    def scored(self, cell: Cell, metric: Block) -> _Scored:
+        """Return what a metric's nodes are given, but for the pictures and what comes of them."""
+        spec = METRICS.spec(metric.name)
+        needs = frozenset(spec.meta.get("needs", ()))
         params: dict[str, Any] = {
             "metric": metric.name,
             "params": typed(spec, metric.params),
             "seed": cell.seed,
             "split": cell.score_on,
         }
-        components = [spec]
+        components, tower = [spec], None
+        if needs & {"features", "scores"}:
+            params["tower"] = metric.params["tower"]
+            missing = self.sources.tower_missing(metric.params["tower"])
+            if missing:
+                params["tower_missing"] = missing
+            else:
+                tower = metric.params["tower"]
+        if needs & {"train_images", "seen"}:
+            params["pictures"] = sorted(needs & {"train_images", "seen"})
+            params |= self.pictures(cell)
+            components.append(_spec_of_dataset(cell))
+        inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
+        code = self.code(f"{STAGES}.evaluate", components)
+        return _Scored(metric, needs, params, inputs, code, tower)
+
+    def evaluate(self, cell: Cell, scored: _Scored, control: str | None, step: int | None) -> str:
+        needs, inputs = scored.needs, dict(scored.inputs)
         if needs & {"logits", "similarity"} and control not in TRAINED_CONTROLS:
             inputs["encode"] = self.encode(cell)
         if needs & OF_PICTURES:
@@ -291,25 +317,19 @@ class _Builder:
             inputs["gap"] = self.gap(cell)
         if "judge" in needs:
             inputs["judge"] = self.judge(cell)
-            towers = {"judge": inputs["judge"], "generate": inputs["generate"]}
-            label = _label("judge", control, _at(step), f"seed {cell.seed}")
-            inputs["features"] = self.add("features", label, {"tower": "judge"}, towers, [])
-        if needs & {"features", "scores"}:
-            params["tower"] = metric.params["tower"]
-            missing = self.sources.tower_missing(metric.params["tower"])
-            if missing:
-                params["tower_missing"] = missing
-            else:
-                inputs["drawn"] = self.tower(cell, metric.params["tower"], control, step)
-                inputs["seen"] = self.tower(cell, metric.params["tower"], None, None, seen=True)
-        if needs & {"train_images", "seen"}:
-            params["pictures"] = sorted(needs & {"train_images", "seen"})
-            params["dataset"] = cell.dataset.name
-            params["dataset_params"] = _dataset(cell, picture_params)
-            params["images"] = self.sources.images(cell)
-            components.append(dataset)
-        label = _label(metric.label, control, _at(step), f"seed {cell.seed}")
-        return self.add("evaluate", label, params, inputs, components)
+            inputs["features"] = self.judged(cell, control, step)
+        if scored.tower is not None:
+            inputs["drawn"] = self.drawn(cell, scored.tower, control, step)
+            inputs["seen"] = self.seen(cell, scored.tower)
+        label = _label(scored.metric.label, control, _at(step), f"seed {cell.seed}")
+        return self.put("evaluate", label, scored.params, inputs, scored.code)
+
+    @_once
+    def judged(self, cell: Cell, control: str | None, step: int | None) -> str:
+        """Add what the judge makes of the pictures drawn."""
+        inputs = {"judge": self.judge(cell), "generate": self.generate(cell, control, step)}
+        label = _label("judge", control, _at(step), f"seed {cell.seed}")
+        return self.add("features", label, {"tower": "judge"}, inputs, [])
 
     @_once
     def gap(self, cell: Cell) -> str:
@@ -327,43 +347,61 @@ class _Builder:
         label = f"{cell.conditioner.name} · seed {cell.seed}"
         return self.add("gap", label, params, inputs, _generators(cell))
 
-    def tower(
-        self, cell: Cell, name: str, control: str | None, step: int | None, *, seen: bool = False
-    ) -> str:
-        """Add what a tower's network makes of the pictures drawn, or of those seen."""
+    @_once
+    def drawn(self, cell: Cell, name: str, control: str | None, step: int | None) -> str:
+        """Add what a tower's network makes of the pictures drawn."""
         network = TOWERS[name].network
-        params: dict[str, Any] = {
-            "tower": "picture",
-            "network": network,
-            "of": "seen" if seen else "drawn",
-            "split": cell.score_on,
-            "weights": self.sources.tower_named(name),
-        }
-        if seen:
-            params["dataset"] = cell.dataset.name
-            params["dataset_params"] = _dataset(cell, picture_params)
-            params["images"] = self.sources.images(cell)
-            inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
-            return self.add(
-                "features", f"{network} of seen", params, inputs, [_spec_of_dataset(cell)]
-            )
+        params = self.tower(cell, name, "drawn")
         inputs = {"generate": self.generate(cell, control, step)}
         label = _label(network, control, _at(step), f"seed {cell.seed}")
         return self.add("features", label, params, inputs, [])
+
+    @_once
+    def seen(self, cell: Cell, name: str) -> str:
+        """Add what a tower's network makes of the pictures seen."""
+        network = TOWERS[name].network
+        params = {**self.tower(cell, name, "seen"), **self.pictures(cell)}
+        inputs = {"prepare": self.prepare(cell), "select": self.select(cell)}
+        components = [_spec_of_dataset(cell)]
+        return self.add("features", f"{network} of seen", params, inputs, components)
+
+    def tower(self, cell: Cell, name: str, of: str) -> dict[str, Any]:
+        return {
+            "tower": "picture",
+            "network": TOWERS[name].network,
+            "of": of,
+            "split": cell.score_on,
+            "weights": self.sources.tower_named(name),
+        }
+
+    @_once
+    def pictures(self, cell: Cell) -> dict[str, Any]:
+        """Return what names the pictures that trials were shown."""
+        return {
+            "dataset": cell.dataset.name,
+            "dataset_params": _dataset(cell, picture_params),
+            "images": self.sources.images(cell),
+        }
 
     def add(
         self,
         stage: str,
         label: str,
         params: dict[str, Any],
-        inputs: Mapping[str, str],
+        inputs: dict[str, str],
         components: Sequence[ComponentSpec],
     ) -> str:
+        """Add a node unless it is there; return its key."""
         module = f"_{params['tower']}_features" if stage == "features" else stage
-        code = self.code(f"{STAGES}.{module}", components)
+        return self.put(stage, label, params, inputs, self.code(f"{STAGES}.{module}", components))
+
+    def put(
+        self, stage: str, label: str, params: dict[str, Any], inputs: dict[str, str], code: Code
+    ) -> str:
+        """Add a node, whose code is known, unless it is there; return its key."""
         key = node_key(stage, params, inputs, code)
         if key not in self.nodes:
-            self.nodes[key] = Node(key, stage, f"{stage} {label}", params, dict(inputs), code)
+            self.nodes[key] = Node(key, stage, f"{stage} {label}", params, inputs, code)
         return key
 
     def code(self, module: str, components: Sequence[ComponentSpec]) -> Code:
@@ -372,10 +410,6 @@ class _Builder:
         if known not in self.codes:
             self.codes[known] = code_of([module], components)
         return self.codes[known]
-
-
-def _needs(metric: Block) -> set[str]:
-    return set(METRICS.spec(metric.name).meta.get("needs", ()))
 
 
 def _spec_of_dataset(cell: Cell) -> ComponentSpec:

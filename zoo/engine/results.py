@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from zoo.engine.contribution import contribution
 from zoo.engine.execute import Outcome
 from zoo.engine.graph import CellPlan, Plan, Variant
 from zoo.engine.leakage import leakage, percent
-from zoo.engine.ledger import ledger_entry
+from zoo.engine.ledger import differing_in, ledger_entry
 from zoo.engine.looks import Row, record_looks
 from zoo.engine.probing import sentence_of
 from zoo.engine.store import Store
@@ -29,17 +30,25 @@ CSV_COLUMNS = (
 def results(recipe: Recipe, plan: Plan, store: Store, outcome: Outcome) -> dict[str, Any]:
     """Return the content of ``results.json``; the looks at the test are noted in the store."""
     looks = record_looks(recipe, plan, store)
+    differing = differing_in(recipe)
+    probed = cache(partial(sentence_of, store))
     contributions = {}
     cells = []
     for cell in plan.cells:
+        found = leakage(cell, store)
+        shared = {
+            "notes": _notes(cell, store, found),
+            "leakage": found if cell.cell.score_on == "test" else None,
+            "probe": probed(cell.prepare, cell.select),
+        }
         for variant in cell.variants:
-            entry = _entry(cell, variant, plan, store, outcome)
+            entry = {**_entry(cell, variant, plan, store, outcome), **shared}
             if variant.control is None:
                 look = looks.get(Row(cell.cell.id, variant.step))
-                entry["ledger"] = ledger_entry(recipe, cell, plan, store, look)
+                entry["ledger"] = ledger_entry(recipe, cell, plan, store, look, differing=differing)
             cells.append(entry)
-        if (found := contribution(cell, store)) is not None:
-            contributions[cell.cell.id] = found
+        if (gains := contribution(cell, store)) is not None:
+            contributions[cell.cell.id] = gains
     return {
         "schema": 1,
         "recipe": recipe.name,
@@ -98,9 +107,6 @@ def _entry(
             if stage in nodes and (store.path(nodes[stage]) / "log.csv").is_file()
         },
         "gallery": f"gallery/{cell.cell.id}",
-        "notes": _notes(cell, store),
-        "leakage": leakage(cell, store) if cell.cell.score_on == "test" else None,
-        "probe": sentence_of(store, cell.prepare, cell.select),
         "timings": {
             stage: round(outcome.seconds[key], 1)
             for stage, key in nodes.items()
@@ -152,7 +158,7 @@ def _metric(key: str, cell: CellPlan, plan: Plan, store: Store, outcome: Outcome
     return {"value": None, **found}
 
 
-def _notes(cell: CellPlan, store: Store) -> list[str]:
+def _notes(cell: CellPlan, store: Store, leaks: dict[str, Any] | None) -> list[str]:
     """Return what a reader must know: leakage, dry runs, notes of the data, overlaps of splits."""
     declared = DATASETS.spec(cell.cell.dataset.name).meta.get("leakage")
     notes = [declared] if declared else []
@@ -172,8 +178,8 @@ def _notes(cell: CellPlan, store: Store) -> list[str]:
             "Scored on validation, by which encoders and settings are chosen: no result, but a way "
             "to choose. The test was not looked at."
         )
-    elif (found := leakage(cell, store)) is not None:
-        notes += [found["sentence"], _overlap_sentence(found["shares"])]
+    elif leaks is not None:
+        notes += [leaks["sentence"], _overlap_sentence(leaks["shares"])]
     return notes
 
 

@@ -25,6 +25,7 @@ from zoo.engine.execute import Outcome, execute
 from zoo.engine.forecast_plan import disk_problem
 from zoo.engine.gallery import write_gallery
 from zoo.engine.graph import Plan
+from zoo.engine.keys import canonical
 from zoo.engine.plan import plan as make_plan
 from zoo.engine.provenance import provenance
 from zoo.engine.results import log_name, results, write_csv
@@ -34,7 +35,7 @@ from zoo.engine.store import Store
 from zoo.engine.task import Failure
 from zoo.export.write import write_pipeline
 from zoo.recipe import Recipe, dump
-from zoo.registries import ANALYSES, METRICS
+from zoo.registries import ANALYSES, METRICS, reading_once
 
 #: What is said before a run of each stand-in.
 STAND_INS = {
@@ -129,9 +130,10 @@ def run(
         plan, store, roots, device=device, threads=threads, processes=processes,
         workers=elsewhere, say=_say,
     )  # fmt: skip
-    folder, unwritten = _write(
-        recipe, plan, store, roots, outcome, Path(out), device, threads, began
-    )
+    with reading_once():
+        folder, unwritten = _write(
+            recipe, plan, store, roots, outcome, Path(out), device, threads, began
+        )
     if outcome.failures:
         _say(_failure_table(outcome))
     return RunResult(
@@ -175,9 +177,10 @@ def _write(
         found["answers"] = answers(recipe, plan, store, outcome, roots, noting)
         _write_json(partial / "results.json", found)
         write_csv(partial / "results.csv", found)
+        seen: dict[str, Path] = {}
         for cell in plan.cells:
             with _noting(unwritten, f"gallery of {cell.cell.id}"):
-                write_gallery(partial / "gallery" / cell.cell.id, cell, store, roots)
+                write_gallery(partial / "gallery" / cell.cell.id, cell, store, roots, seen)
         for cell in plan.cells:
             with _noting(unwritten, f"pipeline of {cell.cell.id}"):
                 write_pipeline(partial / "pipeline" / cell.cell.id, cell, store, roots)
@@ -209,7 +212,8 @@ def _write(
 
 def _require_metrics(recipe: Recipe) -> None:
     """Refuse values that a metric or analysis does not take: they are asked after the training."""
-    for block in (metric for cell in recipe.cells for metric in cell.metrics):
+    asked = [metric for cell in recipe.cells for metric in cell.metrics]
+    for block in {canonical([one.name, one.params]): one for one in asked}.values():
         METRICS.create(block.name, **block.params)
     for block in recipe.analyses:
         ANALYSES.create(block.name, **block.params)

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from zoo.pipelines import _weights
@@ -70,6 +71,11 @@ class Denoiser:
         """Return the parameters of the denoiser whose names are kept (every name is true)."""
         return sum(weight.numbers for weight in self.unet if keep(weight.name))
 
+    @cached_property
+    def drawing_numbers(self) -> int:
+        """The parameters of everything that draws: of the denoiser and its text encoder."""
+        return self.unet_numbers() + self.text_numbers(layers=False)
+
     def lora_numbers(self, targets: Callable[[str], bool], rank: int) -> int:
         """Return the parameters of adapters on the maps whose names are targets."""
         chosen = (w.shape for w in self.unet if w.is_map and targets(w.name))
@@ -77,6 +83,10 @@ class Denoiser:
 
     def unet_flops(self) -> float:
         """Return the operations of one forward pass for one picture: its maps and its attention."""
+        return self._pass_flops
+
+    @cached_property
+    def _pass_flops(self) -> float:
         return self.map_flops(bool) + self._attention_flops()
 
     def map_flops(self, keep: Callable[[str], bool]) -> float:
