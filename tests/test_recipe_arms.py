@@ -68,6 +68,50 @@ def test_the_command_line_lies_over_arms(desk: Desk) -> None:
     assert rates(desk, "conditioner=linear")["seed=0"] == 1e-2, "an arm may be left without cells"
 
 
+def test_rates_are_looked_for_with_the_arms_in_the_file(desk: Desk) -> None:
+    """The command that found an arm's rate finds it again: its axis is not laid under the arm."""
+    found = rates(desk, "grid.conditioner.train.lr=[2e-2, 2e-3]", "seed=1")
+    assert found == {
+        "conditioner=linear,lr=0.02": 2e-2,
+        "conditioner=linear,lr=0.002": 2e-3,
+        "conditioner=clip_text-frozen,lr=0.02": 2e-2,
+        "conditioner=clip_text-frozen,lr=0.002": 2e-3,
+    }
+    recipe = desk.load(SMALL + GRID + ARMS, "grid.conditioner.train.lr=[2e-2, 2e-3]")
+    assert {cell.tuned for cell in recipe.cells} == {()}
+
+
+def test_an_arm_cannot_set_what_the_grid_varies(desk: Desk) -> None:
+    """Cells would be called after values that they do not have, or vanish as equal."""
+    grid = GRID + "  conditioner.train.lr: [1e-2, 1e-3]\n"
+    (found, *_) = desk.errors(SMALL + grid + ARMS)
+    assert found.startswith("r.yaml:16 arms[0]: sets conditioner.train.lr, which the grid varies")
+
+
+def test_a_later_arm_lies_over_an_earlier_one_whatever_its_path(desk: Desk) -> None:
+    text = SMALL + (
+        "arms: [{where: {seed: 0}, set: {conditioner.train.lr.attn2: 1e-2}}]\n"
+        "seed: 0\n"
+        "pocket: {weights: {arms: [{where: {seed: 0}, set: {conditioner.train.lr: 5e-3}}]}}\n"
+    )
+    assert desk.load(text).cells[0].conditioner.train["lr"] == 5e-3
+
+
+def test_what_an_arm_of_a_stand_in_sets_is_said_by_the_stand_in_s_note(desk: Desk) -> None:
+    text = SMALL + (
+        "grid: {encoder: [eegnet, nice]}\n"
+        "pocket:\n"
+        "  data:\n"
+        "    encoder.train.batch_size: 16\n"
+        "    arms: [{where: {encoder: nice}, set: {encoder.train.lr: 1e-2}}]\n"
+        "sources:\n"
+        "  encoder.train: {from: authors, chosen_on: none}\n"
+        "  pocket.data.encoder.train: {from: ours, chosen_on: val}\n"
+    )
+    assert desk.load(text).sources["encoder.train.lr"] == {"from": "ours", "chosen_on": "val"}
+    assert "encoder.train.lr" not in desk.load(text, data_root=desk.folder).sources
+
+
 def test_what_an_arm_sets_is_no_axis(desk: Desk) -> None:
     for cell in desk.load(SMALL + GRID + ARMS).cells:
         assert set(cell.coords) == {"conditioner", "seed"}
@@ -83,6 +127,9 @@ def test_a_recipe_written_out_has_the_same_cells(desk: Desk) -> None:
     assert [c.conditioner for c in again.cells] == [c.conditioner for c in recipe.cells]
     assert [c.controls for c in again.cells] == [c.controls for c in recipe.cells]
     assert [c.id for c in again.cells] == [c.id for c in recipe.cells]
+    assert [c.tuned for c in again.cells] == [c.tuned for c in recipe.cells]
+    text = dump(recipe.resolved).replace("[conditioner.train.lr]", "[conditioner.train.rl]", 1)
+    assert "must list the paths that arms have set" in desk.errors(text)[0]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +140,18 @@ def test_a_recipe_written_out_has_the_same_cells(desk: Desk) -> None:
             "trials: [{lr: 1e-3, val: 0.4}]",
             "r.yaml:14 arms: arms were given 1 and 2 trials: try as many settings for each",
         ),
-        ("{conditioner: linear}", "{conditioner: lora}", "r.yaml:15 arms[0]: is about no cell"),
+        (
+            "{conditioner: linear}",
+            "{conditioner: lora}",
+            "r.yaml:15 arms[0]: is about no cell: none has conditioner.name = 'lora'; they have: "
+            "'linear', 'clip_text'",
+        ),
+        (
+            "where: {conditioner: linear}",
+            "where: {conditioner.params.opens: attn2}",
+            "r.yaml:15 arms[0]: is about no cell: none has conditioner.params.opens written "
+            "(defaults do not count: write the value)",
+        ),
         (
             "where: {conditioner: linear}",
             "where: {conditoner: linear}",

@@ -32,7 +32,7 @@ desk = pytest.fixture(desk_in)
             "name: small\nworkers: 4",
             "r.yaml:3 workers: unknown key. Known here: schema, name, summary, seed, dataset, "
             "encoder, conditioner, pipeline, metrics, controls, score_on, grid, cells, pocket, "
-            "arms, published, sources",
+            "arms, analyses, published, sources",
         ),
         ("metrics: [accuracy]", "", "r.yaml:1 metrics: is required"),
         ("schema: 1", "schema: 2", "r.yaml:1 schema: must be 1, got 2"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from registry.errors import did_you_mean
@@ -25,7 +25,7 @@ from zoo.recipe.grid import (
 )
 from zoo.recipe.layers import layer, leaves, merge, normalised, stand_in, without
 from zoo.recipe.nodes import Node, plain
-from zoo.recipe.overrides import Assignments, parse_overrides
+from zoo.recipe.overrides import Assignments, parse_overrides, path_problem
 from zoo.recipe.published import check_published
 from zoo.recipe.resolve import Resolver
 from zoo.recipe.resolved import resolved
@@ -176,8 +176,17 @@ class _File:
                     "it in all of them, or take the recipe that it was made from",
                 )
             return _listed(base, self.cells, overrides, problems)
-        axes = axes_of({**self.axes(applied), **more_axes}, problems)
-        return expand(base, axes, overrides, self.arms_of(applied, problems))
+        axes, mine = (
+            axes_of({**self.axes(applied), **more_axes}, problems),
+            axes_of(more_axes, Problems()),
+        )
+        arms = self.arms_of(applied, problems)
+        for arm in arms:
+            top = layer(arm.given, arm.place)
+            for axis in (axis for axis in axes if axis not in mine):
+                if is_overridden(axis, top, base):
+                    problems.add(arm.place, f"sets {'.'.join(axis)}, which the grid varies")
+        return expand(base, axes, overrides, arms, mine)
 
     def axes(self, applied: Sequence[str]) -> dict[str, Node]:
         """Return the grid's axes, those of the stand-ins in use over the recipe's own."""
@@ -205,13 +214,17 @@ class _File:
         require_cells(arms, [variant.bare or variant.tree for variant in variants], problems)
 
     def replaced(self, applied: Sequence[str]) -> dict[str, list[str]]:
-        """Return the dotted paths that each stand-in in use sets."""
-        layers = {
-            k: stand_in(without(self.pocket[k], _LISTS), Problems())
-            for k in applied
-            if k in self.pocket
+        """Return the dotted paths that each stand-in in use sets, by itself or in its arms."""
+        used = {k: self.pocket[k] for k in applied if k in self.pocket}
+        layers = {k: stand_in(without(own, _LISTS), Problems()) for k, own in used.items()}
+        by_arms = {
+            k: [path for arm in arms_of(own.at(("arms",)), Problems()) for path, _ in arm.given]
+            for k, own in used.items()
         }
-        return {k: [".".join(path) for path in leaves(tree)] for k, tree in layers.items()}
+        return {
+            k: list(dict.fromkeys(".".join(path) for path in [*leaves(tree), *by_arms[k]]))
+            for k, tree in layers.items()
+        }
 
     def check_other_layers(
         self, applied: Sequence[str], in_use_variants: Sequence[Variant], problems: Problems
@@ -297,15 +310,20 @@ def _listed(base: Node, cells: Node, overrides: Assignments, problems: Problems)
                 written.append((tuple(dotted.split(".")), node))
             else:
                 problems.add(node.where, problem)
-        blocks = without(cell, ["coords"]).entries()
+        blocks = without(cell, ["coords", "tuned"]).entries()
         for key in [key for key in blocks if key not in VARIED]:
             hint = did_you_mean(key, VARIED)
-            known_here = f"A cell has: coords, {', '.join(VARIED)}"
+            known_here = f"A cell has: coords, tuned, {', '.join(VARIED)}"
             problems.add(blocks[key].where, f"unknown key. {hint}{known_here}")
+        tuned = cell.at(("tuned",))
+        paths = [] if tuned is None else plain(tuned)
+        if not isinstance(paths, list) or any(path_problem(str(path)) for path in paths):
+            problems.add(cell.locate(("tuned",)), "must list the paths that arms have set")
+            paths = []
         known = {key: node for key, node in blocks.items() if key in VARIED}
         tree = normalised(Node({**base.entries(), **known}, base.where))
         chosen = [(axis, node) for axis, node in written if not is_overridden(axis, top, tree)]
-        variants.append(overridden(tree, chosen, top))
+        variants.append(replace(overridden(tree, chosen, top), tuned=tuple(paths)))
     return distinct(variants)
 
 

@@ -36,16 +36,16 @@ def matches(cell: Cell, where: Mapping[str, Any]) -> bool:
     A value of an axis counts as the grid writes it, too: ``encoder.train: {init_from: null}``.
     """
     return all(
-        _same(value_at(cell, dotted), value) or _same(cell.coords.get(dotted, ABSENT), value)
+        same(value_at(cell, dotted), value) or same(cell.coords.get(dotted, ABSENT), value)
         for dotted, value in where.items()
     )
 
 
-def _same(found: Any, wanted: Any) -> bool:
+def same(found: Any, wanted: Any) -> bool:
     """Compare as recipes do: 5 is 5.0, and true is not 1."""
     if isinstance(found, bool) or isinstance(wanted, bool):
         return found is wanted
     if isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
         pairs = zip(found, wanted, strict=False)
-        return len(found) == len(wanted) and all(_same(a, b) for a, b in pairs)
+        return len(found) == len(wanted) and all(same(a, b) for a, b in pairs)
     return bool(found == wanted)
