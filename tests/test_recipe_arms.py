@@ -222,23 +222,38 @@ def test_a_control_of_some_cells(desk: Desk) -> None:
     )
 
 
+def test_a_control_of_no_cell_is_a_mistake(desk: Desk) -> None:
+    text = SMALL + "controls: [{name: class_label, only: {conditioner: clip_txt}}]\n" + GRID
+    assert desk.errors(text) == [
+        "r.yaml:11 controls[0].only: no cell of this recipe has conditioner = 'clip_txt'; they "
+        "have: 'clip_text', 'linear'"
+    ]
+    seeded = text.replace("conditioner: clip_txt", "seed: 0")
+    assert desk.load(seeded, "seed=5").cells[0].controls == (), "the command line took its cells"
+
+
 # ---- published figures
 
 PUBLISHED = """\
 published:
   - {metric: accuracy, value: 0.374, where: {encoder: eegnet, seed: 1}, source: "Table 1"}
-  - {metric: accuracy, value: 0.2, where: {encoder: lstm}, source: "Table 1"}
+  - {metric: accuracy, value: 0.2, where: {encoder: nice}, source: "Table 1"}
 """
+#: Another encoder stands in, so that each figure is about some cell.
+STAND_IN = "pocket: {data: {encoder: nice}}\n"
 
 
 def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
-    recipe = desk.load(SMALL + GRID + PUBLISHED)
+    recipe = desk.load(SMALL + GRID + PUBLISHED + STAND_IN, data_root=desk.folder)
     (told,) = beside(recipe.published, recipe.cells, recipe.scale)
     assert told["cells"] == ["conditioner=linear,seed=1", "conditioner=clip_text-frozen,seed=1"]
     assert (told["value"], told["comparable"]) == (0.374, False)
     assert told["why_not"] == "not comparable: simulated EEG and a small denoiser stand in"
     (full,) = beside(recipe.published, recipe.cells, "full")
     assert (full["comparable"], full["why_not"]) == (True, None)
+    undrawn = desk.load(SMALL + PUBLISHED, "pipeline.sample.images_per_trial=0", "seed=1")
+    (told,) = beside(undrawn.published, undrawn.cells, undrawn.scale)
+    assert told["why_not"] == "not comparable: simulated EEG stands in"
 
 
 @pytest.mark.parametrize(
@@ -246,6 +261,17 @@ def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
     [
         ("value: 0.374", "value: high", "published[0].value: must be a number, got 'high'"),
         ("value: 0.374, ", "", "published[0].value: is required"),
+        (
+            "metric: accuracy, value: 0.374",
+            "metric: acuracy, value: 0.374",
+            "published[0].metric: no metric is called 'acuracy'. Did you mean 'accuracy'?",
+        ),
+        (
+            "encoder: eegnet, seed: 1",
+            "encoder: egnet, seed: 1",
+            "published[0].where: no cell of this recipe has encoder = 'egnet'; they have: "
+            "'eegnet', 'nice'",
+        ),
         ("seed: 1}", "sed: 1}", "published[0].where.sed: unknown path 'sed'"),
         (
             "value: 0.374",
@@ -255,7 +281,7 @@ def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
     ],
 )  # fmt: skip
 def test_wrong_published_figures(desk: Desk, old: str, new: str, message: str) -> None:
-    found = desk.errors(changed((old, new), text=SMALL + GRID + PUBLISHED))
+    found = desk.errors(changed((old, new), text=SMALL + GRID + PUBLISHED + STAND_IN))
     assert any(message in line for line in found), found
 
 

@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from registry.errors import did_you_mean
 from zoo.recipe.analyses import check_analyses, still_asked
 from zoo.recipe.arms import Arm, arms_of, require_cells
-from zoo.recipe.cells import Recipe
+from zoo.recipe.cells import Cell, Recipe
+from zoo.recipe.controls import require_cells as require_cells_of_controls
 from zoo.recipe.errors import Problems, RecipeError
 from zoo.recipe.find import find_recipe
 from zoo.recipe.grid import (
@@ -27,6 +28,7 @@ from zoo.recipe.layers import layer, leaves, merge, normalised, stand_in, withou
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import Assignments, parse_overrides, path_problem
 from zoo.recipe.published import check_published
+from zoo.recipe.published import require_cells as require_cells_of_figures
 from zoo.recipe.resolve import Resolver
 from zoo.recipe.resolved import resolved
 from zoo.recipe.schema import CELL_KEYS, FILE_KEYS
@@ -109,9 +111,12 @@ def _load(
     ]
     if not overrides:  # with them an arm may be left without cells
         file.check_arms(applied, variants, problems)
-    file.check_other_layers(applied, variants, problems)
+    others = file.check_other_layers(applied, variants, problems)
     published = check_published(file.published, problems)
     cells = tuple(cell for cell in found if cell is not None)
+    if not overrides and file.cells is None and len(cells) == len(found):
+        require_cells_of_controls(variants[0].tree, cells, problems)
+        require_cells_of_figures(published, file.published, [*cells, *others], problems)
     changed = bool(overrides_given or more_axes)
     analyses = check_analyses(file.analyses_of(applied), cells, problems, changed=changed)
     trees = [variant.tree for variant in variants]
@@ -228,8 +233,12 @@ class _File:
 
     def check_other_layers(
         self, applied: Sequence[str], in_use_variants: Sequence[Variant], problems: Problems
-    ) -> None:
-        """Check the layers not in use now, and the notes: a typo must not wait until they are."""
+    ) -> list[Cell]:
+        """Check the layers not in use now, and the notes: a typo must not wait until they are.
+
+        Returns the cells that these layers make.
+        """
+        cells = []
         in_use = [kind for kind in applied if kind in self.pocket]
         trees = [variant.tree for variant in in_use_variants]
         for kinds in ([], list(self.pocket)):
@@ -238,9 +247,11 @@ class _File:
                 found = self.variants(kinds, [], {}, problems)
                 self.check_arms(kinds, found, problems)
                 for variant in found:
-                    resolver.cell(variant.tree, variant.coords)
+                    cell = resolver.cell(variant.tree, variant.coords)
+                    cells += [] if cell is None else [cell]
                     trees.append(variant.tree)
         check_sources(self.sources.entries(), trees, problems)
+        return cells
 
 
 def _read(path: Path, shown: str) -> str:

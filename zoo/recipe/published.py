@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from registry.errors import did_you_mean
 from zoo.recipe.cells import Cell
 from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import path_problem
 from zoo.recipe.schema import Strict, problem_of
-from zoo.recipe.where import matches
+from zoo.recipe.where import matches, no_cell
+from zoo.registries import METRICS
 
 #: Scale of a run -> why figures of a paper are not to be held against it.
 _STANDS_ON = {
@@ -54,6 +56,35 @@ def check_published(written: Node | None, problems: Problems) -> list[dict[str, 
     return found
 
 
+def require_cells(
+    figures: Sequence[dict[str, Any]],
+    written: Node | None,
+    cells: Sequence[Cell],
+    problems: Problems,
+) -> None:
+    """Note figures of a metric that nobody knows, and those that stand beside no cell.
+
+    Parameters
+    ----------
+    figures : list of dict
+        From `check_published`.
+    written : Node or None
+    cells : sequence of Cell
+        With and without stand-ins: a figure may be about any.
+    problems : Problems
+    """
+    if written is None or len(figures) < len(plain(written)):
+        return
+    known = [*METRICS.names(), *(block.label for cell in cells for block in cell.metrics)]
+    for index, figure in enumerate(figures):
+        if figure["metric"] not in known:
+            hint = did_you_mean(figure["metric"], known)
+            message = f"no metric is called {figure['metric']!r}. {hint}".strip()
+            problems.add(written.locate((index, "metric")), message)
+        if figure["where"] and (lacking := no_cell(figure["where"], cells)):
+            problems.add(written.locate((index, "where")), lacking)
+
+
 def beside(
     published: Sequence[dict[str, Any]], cells: Sequence[Cell], scale: str
 ) -> list[dict[str, Any]]:
@@ -66,6 +97,8 @@ def beside(
         Those that stand beside no cell of the run are left out.
     """
     why_not = _STANDS_ON.get(scale)
+    if why_not and not any(cell.draws for cell in cells):
+        why_not = "not comparable: simulated EEG stands in"
     told = [
         {
             **figure,
