@@ -35,7 +35,7 @@ def derangement(subject_N: np.ndarray, seed: int) -> np.ndarray:
         own = np.flatnonzero(subject_N == subject)
         if len(own) < 2:
             raise DataError(
-                f"control 'shuffled_eeg' swaps the EEG among the scored trials of a subject, and "
+                f"control 'shuffled_eeg' swaps the EEG among the test trials of a subject, and "
                 f"subject {int(subject)} has one; leave the control out or select more trials"
             )
         cycle = own[numpy_rng(seed, "shuffled_eeg", int(subject)).permutation(len(own))]
