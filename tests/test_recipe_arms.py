@@ -164,6 +164,11 @@ def test_a_recipe_written_out_has_the_same_cells(desk: Desk) -> None:
         ),
         ("    set: {conditioner.train.lr: 1e-2}\n", "", "r.yaml:15 arms[0].set: needs 'set'"),
         (
+            "set: {conditioner.train.lr: 1e-2}",
+            "set: {metrics: [kappa]}",
+            "r.yaml:16 arms[0].set.metrics: cells can differ in seed, dataset, encoder, ",
+        ),
+        (
             "trials: [{lr: 1e-2, val: 0.6}, {lr: 1e-3, val: 0.5}]",
             "trails: []",
             "r.yaml:17 arms[0].trails: unknown key. Did you mean 'trials'?",
@@ -190,6 +195,11 @@ def test_a_stand_in_has_axes_and_arms_of_its_own(desk: Desk) -> None:
     assert [(c.seed, c.dataset.params["drift"]) for c in cells] == [(7, 0.0), (7, 1.0)]
     assert {c.conditioner.train["lr"] for c in cells} == {1e-3}
     assert {c.conditioner.train["lr"] for c in desk.load(text).cells} == {1e-2}
+
+
+def test_axes_of_a_stand_in_are_a_mapping(desk: Desk) -> None:
+    (found,) = desk.errors(SMALL + "pocket: {data: {grid: [seed]}}\n")
+    assert found == "r.yaml:11 pocket.data.grid: must be a mapping"
 
 
 def test_a_stand_in_asks_its_own_questions(desk: Desk) -> None:

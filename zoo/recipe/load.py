@@ -181,24 +181,18 @@ class _File:
                     "it in all of them, or take the recipe that it was made from",
                 )
             return _listed(base, self.cells, overrides, problems)
-        axes, mine = (
-            axes_of({**self.axes(applied), **more_axes}, problems),
-            axes_of(more_axes, Problems()),
-        )
+        axes = axes_of({**self.axes(applied, problems), **more_axes}, problems)
+        mine = axes_of(more_axes, Problems())
         arms = self.arms_of(applied, problems)
-        for arm in arms:
-            top = layer(arm.given, arm.place)
-            for axis in (axis for axis in axes if axis not in mine):
-                if is_overridden(axis, top, base):
-                    problems.add(arm.place, f"sets {'.'.join(axis)}, which the grid varies")
+        _check_given(arms, [axis for axis in axes if axis not in mine], base, problems)
         return expand(base, axes, overrides, arms, mine)
 
-    def axes(self, applied: Sequence[str]) -> dict[str, Node]:
+    def axes(self, applied: Sequence[str], problems: Problems) -> dict[str, Node]:
         """Return the grid's axes, those of the stand-ins in use over the recipe's own."""
         found = dict(self.grid)
         for kind in applied:
-            own = self.pocket[kind].at(("grid",)) if kind in self.pocket else None
-            found |= {} if own is None else own.entries()
+            if kind in self.pocket:
+                found |= _mapping(self.pocket[kind], "grid", problems)
         return found
 
     def analyses_of(self, applied: Sequence[str]) -> Node | None:
@@ -336,6 +330,20 @@ def _listed(base: Node, cells: Node, overrides: Assignments, problems: Problems)
         chosen = [(axis, node) for axis, node in written if not is_overridden(axis, top, tree)]
         variants.append(replace(overridden(tree, chosen, top), tuned=tuple(paths)))
     return distinct(variants)
+
+
+def _check_given(
+    arms: Sequence[Arm], axes: Sequence[tuple[str, ...]], base: Node, problems: Problems
+) -> None:
+    """Note what arms set that cells cannot differ in, or that the grid varies."""
+    for arm in arms:
+        for path, node in arm.given:
+            if (problem := axis_problem(".".join(path))) is not None:
+                problems.add(node.where, problem)
+        top = layer(arm.given, arm.place)
+        for axis in axes:
+            if is_overridden(axis, top, base):
+                problems.add(arm.place, f"sets {'.'.join(axis)}, which the grid varies")
 
 
 def _refuse_paths(overrides: Assignments, problems: Problems) -> None:
