@@ -261,6 +261,14 @@ def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
     assert told["why_not"] == "not comparable: simulated EEG and a small denoiser stand in"
     (full,) = beside(recipe.published, recipe.cells, "full")
     assert (full["comparable"], full["why_not"]) == (True, None)
+    for override, why in (
+        ("score_on=val", "ours is of the validation split"),
+        ("dataset.params.limit={train: 90}", "of ours, only a part of the trials took part"),
+        ("dataset.params.shuffle_labels=true", "the labels of ours were shuffled"),
+    ):
+        other = desk.load(SMALL + PUBLISHED, override, "seed=1")
+        (told,) = beside(other.published, other.cells, "full")
+        assert (told["comparable"], told["why_not"]) == (False, f"not comparable: {why}")
     undrawn = desk.load(SMALL + PUBLISHED, "pipeline.sample.images_per_trial=0", "seed=1")
     (told,) = beside(undrawn.published, undrawn.cells, undrawn.scale)
     assert told["why_not"] == "not comparable: simulated EEG stands in"

@@ -96,20 +96,29 @@ def beside(
         As written, with ``cells`` (ids), ``comparable`` and ``why_not`` (a sentence or None).
         Those that stand beside no cell of the run are left out.
     """
-    why_not = _STANDS_ON.get(scale)
-    if why_not and not any(cell.draws for cell in cells):
-        why_not = "not comparable: simulated EEG stands in"
-    told = [
-        {
-            **figure,
-            "metric": _as_labelled(figure["metric"], cells),
-            "cells": [cell.id for cell in cells if matches(cell, figure["where"])],
-            "comparable": why_not is None,
-            "why_not": why_not,
-        }
-        for figure in published
-    ]
-    return [figure for figure in told if figure["cells"]]
+    told = []
+    for figure in published:
+        ours = [cell for cell in cells if matches(cell, figure["where"])]
+        why_not = _why_not(ours, scale)
+        about = {"comparable": why_not is None, "why_not": why_not}
+        metric, ids = _as_labelled(figure["metric"], cells), [cell.id for cell in ours]
+        told += [{**figure, "metric": metric, "cells": ids, **about}] if ours else []
+    return told
+
+
+def _why_not(cells: Sequence[Cell], scale: str) -> str | None:
+    """Return why a paper's figure cannot be held against these cells; None where it can."""
+    params = [cell.dataset.params for cell in cells]
+    if scale in _STANDS_ON:
+        drawn = any(cell.draws for cell in cells)
+        return _STANDS_ON[scale] if drawn else "not comparable: simulated EEG stands in"
+    if any(cell.score_on != "test" for cell in cells):
+        return "not comparable: ours is of the validation split"
+    if any(one.get("limit") is not None for one in params):
+        return "not comparable: of ours, only a part of the trials took part"
+    if any(one.get("shuffle_labels") for one in params):
+        return "not comparable: the labels of ours were shuffled"
+    return None
 
 
 def _as_labelled(metric: str, cells: Sequence[Cell]) -> str:
