@@ -276,6 +276,8 @@ def test_what_differs_in_the_recipes_and_beyond(tmp_path, noise):
     encoder = {"name": "eegnet", "params": {"depth": 2}, "train": {"lr": 0.01}}
     asked = [*BASE["metrics"], {"name": "kappa", "params": {}, "label": "kappa"}]
     changes = {"encoder": encoder, "summary": "says nothing", "seed": 3, "metrics": asked}
+    changes |= {"published": [{"metric": "kappa", "value": 0.5}], "analyses": [{"name": "spread"}]}
+    changes |= {"tuned": ["encoder.train.lr"]}
     other = one_cell(tmp_path / "b", 0.5 + noise[1], changes=changes)
     for folder, torch, code in ((one, "2.1", "c0de"), (other, "2.2", "0dd")):
         about = {"versions": {"torch": torch, "numpy": "2"}, "code": code, "datasets": {}}

@@ -101,14 +101,17 @@ def test_without_pictures_the_encoder_alone_is_trained_and_scored() -> None:
     accuracy = Block("toy_accuracy", {"top": 1}, label="accuracy")
     cell = replace(CELL, metrics=(accuracy,), controls=())
     folder = run_toys(with_(cell, "pipeline", sample={"images_per_trial": 0})).folder
-    (entry,) = json.loads((folder / "results.json").read_text())["cells"]
+    results = json.loads((folder / "results.json").read_text())
+    (entry,) = results["cells"]
+    assert results["contribution"] == {}, "there is no generator to judge"
     about = json.loads((folder / "provenance.json").read_text())
     assert {node["stage"] for node in about["nodes"]} == {"prepare", "select", "encode", "evaluate"}
     assert about["weights"] == []
     assert entry["metrics"]["accuracy"]["n"] == 6
     assert entry["logs"] == {"encode": "logs/cell/encode.csv"}
     assert [one["stage"] for one in entry["ledger"]["checkpoints"]] == ["encoder"]
-    assert not (folder / "gallery" / "cell" / "real").exists()
+    # The pictures seen are not asked for either: of recordings they are elsewhere.
+    assert [path.name for path in (folder / "gallery" / "cell").iterdir()] == ["index.csv"]
     assert not (folder / "pipeline" / "cell").exists()
 
 

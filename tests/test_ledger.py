@@ -145,6 +145,13 @@ def test_a_snapshot_that_is_scored_is_a_look(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("toys")
+def test_a_snapshot_at_the_end_is_no_look_of_its_own(tmp_path: Path) -> None:
+    found = looked(Store(tmp_path), with_(CELL, "conditioner", train={"snapshots": [3, 6]}))
+    assert {row.step: look["number"] for row, look in found.items()} == {None: 1, 3: 2, 6: 1}
+    assert {look["total"] for look in found.values()} == {2}
+
+
+@pytest.mark.usefixtures("toys")
 def test_looks_survive_pruning(tmp_path: Path) -> None:
     kept = Store(tmp_path)
     looked(kept)

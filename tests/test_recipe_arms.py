@@ -68,6 +68,50 @@ def test_the_command_line_lies_over_arms(desk: Desk) -> None:
     assert rates(desk, "conditioner=linear")["seed=0"] == 1e-2, "an arm may be left without cells"
 
 
+def test_rates_are_looked_for_with_the_arms_in_the_file(desk: Desk) -> None:
+    """The command that found an arm's rate finds it again: its axis is not laid under the arm."""
+    found = rates(desk, "grid.conditioner.train.lr=[2e-2, 2e-3]", "seed=1")
+    assert found == {
+        "conditioner=linear,lr=0.02": 2e-2,
+        "conditioner=linear,lr=0.002": 2e-3,
+        "conditioner=clip_text-frozen,lr=0.02": 2e-2,
+        "conditioner=clip_text-frozen,lr=0.002": 2e-3,
+    }
+    recipe = desk.load(SMALL + GRID + ARMS, "grid.conditioner.train.lr=[2e-2, 2e-3]")
+    assert {cell.tuned for cell in recipe.cells} == {()}
+
+
+def test_an_arm_cannot_set_what_the_grid_varies(desk: Desk) -> None:
+    """Cells would be called after values that they do not have, or vanish as equal."""
+    grid = GRID + "  conditioner.train.lr: [1e-2, 1e-3]\n"
+    (found, *_) = desk.errors(SMALL + grid + ARMS)
+    assert found.startswith("r.yaml:16 arms[0]: sets conditioner.train.lr, which the grid varies")
+
+
+def test_a_later_arm_lies_over_an_earlier_one_whatever_its_path(desk: Desk) -> None:
+    text = SMALL + (
+        "arms: [{where: {seed: 0}, set: {conditioner.train.lr.attn2: 1e-2}}]\n"
+        "seed: 0\n"
+        "pocket: {weights: {arms: [{where: {seed: 0}, set: {conditioner.train.lr: 5e-3}}]}}\n"
+    )
+    assert desk.load(text).cells[0].conditioner.train["lr"] == 5e-3
+
+
+def test_what_an_arm_of_a_stand_in_sets_is_said_by_the_stand_in_s_note(desk: Desk) -> None:
+    text = SMALL + (
+        "grid: {encoder: [eegnet, nice]}\n"
+        "pocket:\n"
+        "  data:\n"
+        "    encoder.train.batch_size: 16\n"
+        "    arms: [{where: {encoder: nice}, set: {encoder.train.lr: 1e-2}}]\n"
+        "sources:\n"
+        "  encoder.train: {from: authors, chosen_on: none}\n"
+        "  pocket.data.encoder.train: {from: ours, chosen_on: val}\n"
+    )
+    assert desk.load(text).sources["encoder.train.lr"] == {"from": "ours", "chosen_on": "val"}
+    assert "encoder.train.lr" not in desk.load(text, data_root=desk.folder).sources
+
+
 def test_what_an_arm_sets_is_no_axis(desk: Desk) -> None:
     for cell in desk.load(SMALL + GRID + ARMS).cells:
         assert set(cell.coords) == {"conditioner", "seed"}
@@ -83,6 +127,9 @@ def test_a_recipe_written_out_has_the_same_cells(desk: Desk) -> None:
     assert [c.conditioner for c in again.cells] == [c.conditioner for c in recipe.cells]
     assert [c.controls for c in again.cells] == [c.controls for c in recipe.cells]
     assert [c.id for c in again.cells] == [c.id for c in recipe.cells]
+    assert [c.tuned for c in again.cells] == [c.tuned for c in recipe.cells]
+    text = dump(recipe.resolved).replace("[conditioner.train.lr]", "[conditioner.train.rl]", 1)
+    assert "must list the paths that arms have set" in desk.errors(text)[0]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +140,18 @@ def test_a_recipe_written_out_has_the_same_cells(desk: Desk) -> None:
             "trials: [{lr: 1e-3, val: 0.4}]",
             "r.yaml:14 arms: arms were given 1 and 2 trials: try as many settings for each",
         ),
-        ("{conditioner: linear}", "{conditioner: lora}", "r.yaml:15 arms[0]: is about no cell"),
+        (
+            "{conditioner: linear}",
+            "{conditioner: lora}",
+            "r.yaml:15 arms[0]: is about no cell: none has conditioner.name = 'lora'; they have: "
+            "'linear', 'clip_text'",
+        ),
+        (
+            "where: {conditioner: linear}",
+            "where: {conditioner.params.opens: attn2}",
+            "r.yaml:15 arms[0]: is about no cell: none has conditioner.params.opens written "
+            "(defaults do not count: write the value)",
+        ),
         (
             "where: {conditioner: linear}",
             "where: {conditoner: linear}",
@@ -105,6 +163,11 @@ def test_a_recipe_written_out_has_the_same_cells(desk: Desk) -> None:
             "r.yaml:16 arms[0].set.conditioner.train.rate: unknown path",
         ),
         ("    set: {conditioner.train.lr: 1e-2}\n", "", "r.yaml:15 arms[0].set: needs 'set'"),
+        (
+            "set: {conditioner.train.lr: 1e-2}",
+            "set: {metrics: [kappa]}",
+            "r.yaml:16 arms[0].set.metrics: cells can differ in seed, dataset, encoder, ",
+        ),
         (
             "trials: [{lr: 1e-2, val: 0.6}, {lr: 1e-3, val: 0.5}]",
             "trails: []",
@@ -132,6 +195,11 @@ def test_a_stand_in_has_axes_and_arms_of_its_own(desk: Desk) -> None:
     assert [(c.seed, c.dataset.params["drift"]) for c in cells] == [(7, 0.0), (7, 1.0)]
     assert {c.conditioner.train["lr"] for c in cells} == {1e-3}
     assert {c.conditioner.train["lr"] for c in desk.load(text).cells} == {1e-2}
+
+
+def test_axes_of_a_stand_in_are_a_mapping(desk: Desk) -> None:
+    (found,) = desk.errors(SMALL + "pocket: {data: {grid: [seed]}}\n")
+    assert found == "r.yaml:11 pocket.data.grid: must be a mapping"
 
 
 def test_a_stand_in_asks_its_own_questions(desk: Desk) -> None:
@@ -164,23 +232,46 @@ def test_a_control_of_some_cells(desk: Desk) -> None:
     )
 
 
+def test_a_control_of_no_cell_is_a_mistake(desk: Desk) -> None:
+    text = SMALL + "controls: [{name: class_label, only: {conditioner: clip_txt}}]\n" + GRID
+    assert desk.errors(text) == [
+        "r.yaml:11 controls[0].only: no cell of this recipe has conditioner = 'clip_txt'; they "
+        "have: 'clip_text', 'linear'"
+    ]
+    seeded = text.replace("conditioner: clip_txt", "seed: 0")
+    assert desk.load(seeded, "seed=5").cells[0].controls == (), "the command line took its cells"
+
+
 # ---- published figures
 
 PUBLISHED = """\
 published:
   - {metric: accuracy, value: 0.374, where: {encoder: eegnet, seed: 1}, source: "Table 1"}
-  - {metric: accuracy, value: 0.2, where: {encoder: lstm}, source: "Table 1"}
+  - {metric: accuracy, value: 0.2, where: {encoder: nice}, source: "Table 1"}
 """
+#: Another encoder stands in, so that each figure is about some cell.
+STAND_IN = "pocket: {data: {encoder: nice}}\n"
 
 
 def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
-    recipe = desk.load(SMALL + GRID + PUBLISHED)
+    recipe = desk.load(SMALL + GRID + PUBLISHED + STAND_IN, data_root=desk.folder)
     (told,) = beside(recipe.published, recipe.cells, recipe.scale)
     assert told["cells"] == ["conditioner=linear,seed=1", "conditioner=clip_text-frozen,seed=1"]
     assert (told["value"], told["comparable"]) == (0.374, False)
     assert told["why_not"] == "not comparable: simulated EEG and a small denoiser stand in"
     (full,) = beside(recipe.published, recipe.cells, "full")
     assert (full["comparable"], full["why_not"]) == (True, None)
+    for override, why in (
+        ("score_on=val", "ours is of the validation split"),
+        ("dataset.params.limit={train: 90}", "of ours, only a part of the trials took part"),
+        ("dataset.params.shuffle_labels=true", "the labels of ours were shuffled"),
+    ):
+        other = desk.load(SMALL + PUBLISHED, override, "seed=1")
+        (told,) = beside(other.published, other.cells, "full")
+        assert (told["comparable"], told["why_not"]) == (False, f"not comparable: {why}")
+    undrawn = desk.load(SMALL + PUBLISHED, "pipeline.sample.images_per_trial=0", "seed=1")
+    (told,) = beside(undrawn.published, undrawn.cells, undrawn.scale)
+    assert told["why_not"] == "not comparable: simulated EEG stands in"
 
 
 @pytest.mark.parametrize(
@@ -188,6 +279,17 @@ def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
     [
         ("value: 0.374", "value: high", "published[0].value: must be a number, got 'high'"),
         ("value: 0.374, ", "", "published[0].value: is required"),
+        (
+            "metric: accuracy, value: 0.374",
+            "metric: acuracy, value: 0.374",
+            "published[0].metric: no metric is called 'acuracy'. Did you mean 'accuracy'?",
+        ),
+        (
+            "encoder: eegnet, seed: 1",
+            "encoder: egnet, seed: 1",
+            "published[0].where: no cell of this recipe has encoder = 'egnet'; they have: "
+            "'eegnet', 'nice'",
+        ),
         ("seed: 1}", "sed: 1}", "published[0].where.sed: unknown path 'sed'"),
         (
             "value: 0.374",
@@ -197,7 +299,7 @@ def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
     ],
 )  # fmt: skip
 def test_wrong_published_figures(desk: Desk, old: str, new: str, message: str) -> None:
-    found = desk.errors(changed((old, new), text=SMALL + GRID + PUBLISHED))
+    found = desk.errors(changed((old, new), text=SMALL + GRID + PUBLISHED + STAND_IN))
     assert any(message in line for line in found), found
 
 

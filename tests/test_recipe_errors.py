@@ -32,7 +32,7 @@ desk = pytest.fixture(desk_in)
             "name: small\nworkers: 4",
             "r.yaml:3 workers: unknown key. Known here: schema, name, summary, seed, dataset, "
             "encoder, conditioner, pipeline, metrics, controls, score_on, grid, cells, pocket, "
-            "arms, published, sources",
+            "arms, analyses, published, sources",
         ),
         ("metrics: [accuracy]", "", "r.yaml:1 metrics: is required"),
         ("schema: 1", "schema: 2", "r.yaml:1 schema: must be 1, got 2"),
@@ -402,6 +402,23 @@ def test_without_pictures_nothing_may_ask_for_them(desk: Desk) -> None:
         "--set controls=[zero_eeg]: controls are of pictures, and "
         "pipeline.sample.images_per_trial is 0: nothing is drawn",
     ]
+
+
+def test_without_a_conditioner_nothing_may_ask_for_one(desk: Desk) -> None:
+    """It would be trained after all, on weights that nobody was asked for."""
+    none = "pipeline.sample.images_per_trial=0"
+    assert desk.errors(SMALL, none, "metrics=[text_gap]") == [
+        "--set metrics=[text_gap] [0]: metric 'text_gap' looks at a conditioner, and "
+        "pipeline.sample.images_per_trial is 0: nothing is drawn, and no conditioner is trained"
+    ]
+
+
+def test_pictures_of_the_test_are_not_looked_for_on_validation(desk: Desk) -> None:
+    aligned = "encoder.train.objective={name: align_image, params: {tower: pocket_judge}}"
+    text = changed(("metrics: [accuracy]", "metrics: [retrieval]"))
+    assert desk.load(text, aligned).cells
+    (found,) = desk.errors(text, aligned, "score_on=val")
+    assert "metric 'retrieval' looks for the pictures of the test, which score_on: val" in found
 
 
 def test_weights_that_draw_nothing_are_not_asked_for(desk: Desk) -> None:

@@ -17,7 +17,7 @@ from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
 from zoo.engine.init_from import source_cell
 from zoo.engine.run import run
 from zoo.engine.store import Store
-from zoo.recipe import Recipe, RecipeError, deep_check, load_recipe, shipped_recipes
+from zoo.recipe import Recipe, RecipeError, deep_check, dump, load_recipe, shipped_recipes
 from zoo.recipe.cells import Cell
 from zoo.registries import DATASETS, ENCODERS
 
@@ -140,6 +140,39 @@ def on_recordings(name: str, folder: Path) -> Recipe:
     return load_recipe(name, data_root=folder, weights_root=folder)
 
 
+@pytest.mark.parametrize("given", ["", "data_root", "weights_root", "data_root weights_root"])
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_is_read_again_as_it_was_written_out(path: Path, given: str, tmp_path: Path) -> None:
+    """What `zoo run runs/latest/recipe.yaml` reads gives the same cells, questions and notes."""
+    roots = dict.fromkeys(given.split(), tmp_path)
+    recipe = load_recipe(path, **roots)
+    (tmp_path / "again.yaml").write_text(dump(recipe.resolved))
+    again = load_recipe(tmp_path / "again.yaml", **roots)
+    assert again.cells == recipe.cells
+    assert again.analyses == recipe.analyses
+    assert again.published == recipe.published
+    assert again.sources == recipe.sources
+    assert again.resolved == recipe.resolved
+
+
+def test_clip_gap_s_search_tries_every_rate_of_its_log() -> None:
+    """Its arms are in the file by now; the command in its comment finds their rates again."""
+    text = (FOLDER / "clip_gap.yaml").read_text()
+    command = text[text.index("zoo run clip_gap --set") :].partition("arms:")[0].split()
+    overrides = [word for word in command if "=" in word]
+    recipe = load_recipe("clip_gap", overrides=overrides)
+    tried = {
+        (str(cell.coords["conditioner"]), str(cell.coords["conditioner.params.opens"])): []
+        for cell in recipe.cells
+    }
+    for cell in recipe.cells:
+        arm = str(cell.coords["conditioner"]), str(cell.coords["conditioner.params.opens"])
+        tried[arm].append(cell.conditioner.train["lr"]["projection"])
+    assert len(tried) == 9
+    for rates in tried.values():
+        assert sorted(rates) == [3e-4, 1e-3, 3e-3, 1e-2]
+
+
 def test_encoders_leaves_out_none(tmp_path: Path) -> None:
     full = [cell.encoder.name for cell in on_recordings("encoders", tmp_path).cells]
     here = [cell.encoder.name for cell in load_recipe("encoders").cells]
@@ -157,6 +190,7 @@ def test_encoders_gives_each_the_best_rate_of_its_log() -> None:
         best = max(arm["trials"], key=lambda trial: trial["val"])
         mine = [cell for cell in cells if cell.encoder.name == arm["where"]["encoder"]]
         assert {cell.encoder.train["lr"] for cell in mine} == {float(best["lr"])}
+    assert load_recipe("encoders").sources["encoder.train.lr"]["chosen_on"] == "val"
 
 
 def test_bands_shows_drift_where_it_is_simulated_and_six_subjects_where_not(tmp_path: Path) -> None:

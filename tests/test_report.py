@@ -218,6 +218,16 @@ def test_a_run_without_controls_pictures_logs_or_provenance(tmp_path):
     assert "no provenance.json" in found.text
 
 
+def test_pictures_of_validation_are_not_called_those_of_the_test(tmp_path):
+    fill(tmp_path, controls=("real",))
+    write(tmp_path, [entry(None)])
+    assert "30 test trials" in page(tmp_path).text
+    write(tmp_path, [entry(None, leakage=None)], score_on="val")
+    found = page(tmp_path)
+    assert "30 validation trials" in found.text
+    assert "test trials (" not in found.text
+
+
 def test_a_control_without_pictures_is_left_out_of_the_strip(tmp_path):
     fill(tmp_path, controls=("real", "class_label"))
     write(tmp_path, [entry(None), entry("shuffled_eeg"), entry("class_label")])

@@ -221,6 +221,10 @@ def _trust(results: dict[str, Any]) -> list[str]:
         for sentence in [*said, *filter(None, [ledger.get("stamp")])]:
             found.setdefault(sentence, []).append(cell["id"])
     lines = []
+    if results.get("score_on") == "val":
+        lines.append(
+            "Scored on validation: a way to choose, no result. The test was not looked at."
+        )
     for text, ids in found.items():
         where = ids[0] if len(ids) == 1 else f"{len(ids)} cells"
         lines.append(f"{text} ({where})" if len(real) > 1 else text)

@@ -15,5 +15,7 @@ def run(inputs, params, out, context):
 
         raise DataError(f"{context.data_root / 'eeg.txt'}: is broken; mend it")
     np.save(out / "eeg.npy", np.arange(n, dtype=np.float32).reshape(n, 1, 1))
+    rows = [f"t{i},i{i}" for i in range(n)]
+    (out / "trials.csv").write_text("\n".join(["trial_id,image_id", *rows]) + "\n")
     (out / "signal.json").write_text(json.dumps({"class_names": ["cat", "mug"]}))
     (out / "notes.json").write_text(json.dumps(["toy trials"]))

@@ -18,14 +18,15 @@ ALPHA = 0.05
 
 
 def contribution(cell: CellPlan, store: Store) -> dict[str, Any] | None:
-    """Return what ``results.json`` says of a cell's contributions; None without scored trials.
+    """Return what ``results.json`` says of a cell's contributions; None without scored trials, and
+    where nothing is drawn: there is no generator to judge.
 
     ``scores``: for each metric what the trial's own EEG adds over another trial's, and over
     another trial's of the same class. ``over``: for each control the mean difference of the same
     trials, real minus control. ``verdict``: what follows. Positive always means that the real
     thing is better.
     """
-    real = _scored(cell, None, store)
+    real = _scored(cell, None, store) if cell.cell.draws else {}
     if not real:
         return None
     scores = {label: m["contribution"] for label, (m, _) in real.items() if "contribution" in m}

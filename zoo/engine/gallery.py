@@ -21,7 +21,8 @@ from zoo.registries import DATASETS
 def write_gallery(
     folder: Path, cell: CellPlan, store: Store, roots: Roots, seen: dict[str, Path] | None = None
 ) -> None:
-    """Write ``seen/``, one folder per variant and ``index.csv`` of one cell.
+    """Write ``seen/``, one folder per variant and ``index.csv`` of one cell; of a cell that draws
+    nothing only the last.
 
     Parameters
     ----------
@@ -54,12 +55,12 @@ def write_gallery(
         for trial, label, image in zip(trial_ids, labels, image_ids, strict=True)
     ]
     if store.valid(cell.encode):
-        encode = store.path(cell.encode)
+        encode, decoded = store.path(cell.encode), {}
         if (encode / "logits.npy").is_file():
             decoded = _decoded(encode, trained)
-        else:
+        elif cell.cell.score_on == "test":  # the candidates are the pictures of the test
             decoded = _nearest(encode, dict(zip(image_ids, labels, strict=True)))
-        for row in rows:
+        for row in rows if decoded else ():
             row["decoded"] = names[decoded[str(row["trial_id"])]]
     for variant in cell.variants:
         if variant.generate is None or not store.valid(variant.generate):
@@ -76,6 +77,8 @@ def write_gallery(
         writer = csv.DictWriter(file, list(columns))
         writer.writeheader()
         writer.writerows(rows)
+    if not cell.cell.draws:  # encoders alone need nobody's pictures
+        return
     seen = {} if seen is None else seen
     shown = f"{cell.select} {canonical(cell.cell.dataset.params)} {cell.cell.score_on}"
     if shown in seen:

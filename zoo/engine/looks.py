@@ -64,7 +64,8 @@ def record_looks(recipe: Recipe, plan: Plan, store: Store) -> dict[Row, dict[str
         for variant in cell.variants if tested else ():
             if variant.control is None and _has_figure(variant, store):
                 row = Row(cell.cell.id, variant.step)
-                blocks = settings(cell.cell, variant.step)
+                end = cell.cell.conditioner.train.get("steps")  # whose pictures are the same
+                blocks = settings(cell.cell, None if variant.step == end else variant.step)
                 line: Line = {"settings": _digest(canonical(blocks)), "recipe": recipe.name}
                 line |= {"cell": row.cell, "blocks": blocks}
                 tests.setdefault(test_set(cell, store), {})[row] = line

@@ -57,6 +57,7 @@ def results(recipe: Recipe, plan: Plan, store: Store, outcome: Outcome) -> dict[
         "data": recipe.data,
         "weights": recipe.weights,
         "stand_ins": list(recipe.stand_ins),
+        "score_on": recipe.cells[0].score_on,
         "cells": cells,
         "contribution": contributions,
         "published": beside(recipe.published, recipe.cells, recipe.scale),

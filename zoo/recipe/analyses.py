@@ -15,7 +15,7 @@ from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import path_problem
 from zoo.recipe.schema import AnalysisBlock, keys_of, shown
-from zoo.recipe.where import ABSENT, matches, value_at
+from zoo.recipe.where import ABSENT, no_cell, value_at
 from zoo.registries import ANALYSES
 
 #: Annotations of parameters (zoo/grid_scores.py) that are checked against the recipe.
@@ -146,17 +146,5 @@ def _unasked(kind: str, value: Any, cells: Sequence[Cell]) -> str | None:
     if kind == _AXIS and all(value_at(cell, value) is ABSENT for cell in cells):
         return f"no cell of this recipe has {value!r}"
     if kind == _WHERE and isinstance(value, dict):
-        return _no_cell(value, cells)
+        return no_cell(value, cells)
     return None
-
-
-def _no_cell(where: dict[str, Any], cells: Sequence[Cell]) -> str | None:
-    """Return why a selection is empty, naming what the cells have instead; None where it is not."""
-    if any(matches(cell, where) for cell in cells):
-        return None
-    for dotted, value in where.items():
-        if not any(matches(cell, {dotted: value}) for cell in cells):
-            there = {shown(found) for cell in cells if (found := value_at(cell, dotted)) != ABSENT}
-            has = f"they have: {', '.join(sorted(there))}" if there else "none has such a value"
-            return f"no cell of this recipe has {dotted} = {shown(value)}; {has}"
-    return f"no cell of this recipe has all of {', '.join(where)} as given"

@@ -16,6 +16,8 @@ from zoo.recipe.errors import Problems, Where
 from zoo.recipe.layers import BLOCKS, layer, merge
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import Assignments, Path, path_problem
+from zoo.recipe.schema import shown
+from zoo.recipe.where import same
 
 _KEYS = ("where", "set", "trials")
 
@@ -42,7 +44,7 @@ class Arm:
     def holds(self, tree: Node) -> bool:
         """Say whether a cell's merged tree is of this arm."""
         found = ((tree.at(path), value) for path, value in self.about.items())
-        return all(node is not None and plain(node) == value for node, value in found)
+        return all(node is not None and same(plain(node), value) for node, value in found)
 
 
 def arms_of(written: Node | None, problems: Problems) -> list[Arm]:
@@ -63,19 +65,41 @@ def arms_of(written: Node | None, problems: Problems) -> list[Arm]:
     return found
 
 
-def with_arms(tree: Node, arms: Sequence[Arm]) -> tuple[Node, tuple[str, ...]]:
-    """Return a cell's tree with what its arms set, and the dotted paths of that."""
-    given = [one for arm in arms if arm.holds(tree) for one in arm.given]
-    if not given:
+def with_arms(tree: Node, arms: Sequence[Arm], above: Assignments) -> tuple[Node, tuple[str, ...]]:
+    """Return a cell's tree with what its arms set, and the dotted paths of that.
+
+    A later arm lies over an earlier one, and `above`, the cell's values on axes that the command
+    line gave, over all of them: rates are looked for with the arms in the file.
+    """
+    mine = [arm for arm in arms if arm.holds(tree)]
+    if not mine:
         return tree, ()
-    return merge(tree, layer(given, tree.where)), tuple(".".join(path) for path, _ in given)
+    found = tree
+    for arm in mine:
+        found = merge(found, layer(arm.given, tree.where))
+    set_here = dict.fromkeys(path for arm in mine for path, _ in arm.given)
+    tuned = [p for p in set_here if not any(p[: len(axis)] == axis for axis, _ in above)]
+    return merge(found, layer(above, tree.where)), tuple(".".join(path) for path in tuned)
 
 
 def require_cells(arms: Sequence[Arm], trees: Sequence[Node], problems: Problems) -> None:
     """Note every arm that is about no cell."""
     for arm in arms:
         if not any(arm.holds(tree) for tree in trees):
-            problems.add(arm.place, "is about no cell: none has all the values of its 'where'")
+            problems.add(arm.place, f"is about no cell: {_lacking(arm, trees)}")
+
+
+def _lacking(arm: Arm, trees: Sequence[Node]) -> str:
+    """Say which of an arm's values no cell has, and what is written there instead."""
+    for path, value in arm.about.items():
+        nodes = [tree.at(path) for tree in trees]
+        written = [plain(node) for node in nodes if node is not None]
+        if not any(same(one, value) for one in written):
+            dotted, there = ".".join(path), dict.fromkeys(map(shown, written))
+            if not there:
+                return f"none has {dotted} written (defaults do not count: write the value)"
+            return f"none has {dotted} = {shown(value)}; they have: {', '.join(there)}"
+    return "none has all the values of its 'where'"
 
 
 def _arm(node: Node, problems: Problems) -> Arm | None:

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,7 +62,11 @@ def axis_problem(dotted: str) -> str | None:
 
 
 def expand(
-    base: Node, axes: dict[Path, list[Node]], overrides: Assignments, arms: Sequence[Arm] = ()
+    base: Node,
+    axes: dict[Path, list[Node]],
+    overrides: Assignments,
+    arms: Sequence[Arm] = (),
+    above_arms: Collection[Path] = (),
 ) -> list[Variant]:
     """Return one variant per point of the grid, with the overrides on top.
 
@@ -78,6 +82,8 @@ def expand(
         From ``--set``.
     arms : sequence of Arm
         Laid over every cell that they are about, below the overrides.
+    above_arms : collection of path
+        Axes that lie over them: those of the command line.
     """
     top = layer(overrides, base.where)
     live = {p: values for p, values in axes.items() if not is_overridden(p, top, base)}
@@ -85,7 +91,7 @@ def expand(
     for point in itertools.product(*live.values()):
         chosen = list(zip(live, point, strict=True))
         bare = merge(base, layer(chosen, base.where))
-        tree, tuned = with_arms(bare, arms)
+        tree, tuned = with_arms(bare, arms, [one for one in chosen if one[0] in above_arms])
         variants.append(replace(overridden(tree, chosen, top), tuned=tuned, bare=bare))
     return distinct(variants)
 

@@ -32,8 +32,8 @@ def merge(lower: Node, upper: Node, *, inside: bool = False) -> Node:
     """Lay one tree over another.
 
     Mappings merge key by key. A mapping with another ``name`` drops the ``params`` below it, and
-    ``epochs`` drops ``steps`` (and the other way round). `inside` a parameter's value nothing
-    merges, unless the upper node reaches into it (`Node.partial`).
+    ``epochs`` drops ``steps`` (and the other way round), unless it is null. `inside` a parameter's
+    value nothing merges, unless the upper node reaches into it (`Node.partial`).
     """
     if not isinstance(lower.value, dict) or not isinstance(upper.value, dict):
         return upper
@@ -42,7 +42,8 @@ def merge(lower: Node, upper: Node, *, inside: bool = False) -> Node:
         if _renames(kept, upper.value):
             kept.pop("params", None)
         for one, other in _EITHER_OR.items():
-            if one in upper.value and other not in upper.value:
+            given = upper.value.get(one)
+            if given is not None and given.value is not None and other not in upper.value:
                 kept.pop(other, None)
     for name, node in upper.value.items():
         if name not in kept or (inside and not node.partial):

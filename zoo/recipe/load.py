@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from registry.errors import did_you_mean
 from zoo.recipe.analyses import check_analyses, still_asked
 from zoo.recipe.arms import Arm, arms_of, require_cells
-from zoo.recipe.cells import Recipe
+from zoo.recipe.cells import Cell, Recipe
+from zoo.recipe.controls import require_cells as require_cells_of_controls
 from zoo.recipe.errors import Problems, RecipeError
 from zoo.recipe.find import find_recipe
 from zoo.recipe.grid import (
@@ -25,8 +26,9 @@ from zoo.recipe.grid import (
 )
 from zoo.recipe.layers import layer, leaves, merge, normalised, stand_in, without
 from zoo.recipe.nodes import Node, plain
-from zoo.recipe.overrides import Assignments, parse_overrides
+from zoo.recipe.overrides import Assignments, parse_overrides, path_problem
 from zoo.recipe.published import check_published
+from zoo.recipe.published import require_cells as require_cells_of_figures
 from zoo.recipe.resolve import Resolver
 from zoo.recipe.resolved import resolved
 from zoo.recipe.schema import CELL_KEYS, FILE_KEYS
@@ -109,9 +111,12 @@ def _load(
     ]
     if not overrides:  # with them an arm may be left without cells
         file.check_arms(applied, variants, problems)
-    file.check_other_layers(applied, variants, problems)
+    others = file.check_other_layers(applied, variants, problems)
     published = check_published(file.published, problems)
     cells = tuple(cell for cell in found if cell is not None)
+    if not overrides and file.cells is None and len(cells) == len(found):
+        require_cells_of_controls(variants[0].tree, cells, problems)
+        require_cells_of_figures(published, file.published, [*cells, *others], problems)
     changed = bool(overrides_given or more_axes)
     analyses = check_analyses(file.analyses_of(applied), cells, problems, changed=changed)
     trees = [variant.tree for variant in variants]
@@ -176,15 +181,18 @@ class _File:
                     "it in all of them, or take the recipe that it was made from",
                 )
             return _listed(base, self.cells, overrides, problems)
-        axes = axes_of({**self.axes(applied), **more_axes}, problems)
-        return expand(base, axes, overrides, self.arms_of(applied, problems))
+        axes = axes_of({**self.axes(applied, problems), **more_axes}, problems)
+        mine = axes_of(more_axes, Problems())
+        arms = self.arms_of(applied, problems)
+        _check_given(arms, [axis for axis in axes if axis not in mine], base, problems)
+        return expand(base, axes, overrides, arms, mine)
 
-    def axes(self, applied: Sequence[str]) -> dict[str, Node]:
+    def axes(self, applied: Sequence[str], problems: Problems) -> dict[str, Node]:
         """Return the grid's axes, those of the stand-ins in use over the recipe's own."""
         found = dict(self.grid)
         for kind in applied:
-            own = self.pocket[kind].at(("grid",)) if kind in self.pocket else None
-            found |= {} if own is None else own.entries()
+            if kind in self.pocket:
+                found |= _mapping(self.pocket[kind], "grid", problems)
         return found
 
     def analyses_of(self, applied: Sequence[str]) -> Node | None:
@@ -205,18 +213,26 @@ class _File:
         require_cells(arms, [variant.bare or variant.tree for variant in variants], problems)
 
     def replaced(self, applied: Sequence[str]) -> dict[str, list[str]]:
-        """Return the dotted paths that each stand-in in use sets."""
-        layers = {
-            k: stand_in(without(self.pocket[k], _LISTS), Problems())
-            for k in applied
-            if k in self.pocket
+        """Return the dotted paths that each stand-in in use sets, by itself or in its arms."""
+        used = {k: self.pocket[k] for k in applied if k in self.pocket}
+        layers = {k: stand_in(without(own, _LISTS), Problems()) for k, own in used.items()}
+        by_arms = {
+            k: [path for arm in arms_of(own.at(("arms",)), Problems()) for path, _ in arm.given]
+            for k, own in used.items()
         }
-        return {k: [".".join(path) for path in leaves(tree)] for k, tree in layers.items()}
+        return {
+            k: list(dict.fromkeys(".".join(path) for path in [*leaves(tree), *by_arms[k]]))
+            for k, tree in layers.items()
+        }
 
     def check_other_layers(
         self, applied: Sequence[str], in_use_variants: Sequence[Variant], problems: Problems
-    ) -> None:
-        """Check the layers not in use now, and the notes: a typo must not wait until they are."""
+    ) -> list[Cell]:
+        """Check the layers not in use now, and the notes: a typo must not wait until they are.
+
+        Returns the cells that these layers make.
+        """
+        cells = []
         in_use = [kind for kind in applied if kind in self.pocket]
         trees = [variant.tree for variant in in_use_variants]
         for kinds in ([], list(self.pocket)):
@@ -225,9 +241,11 @@ class _File:
                 found = self.variants(kinds, [], {}, problems)
                 self.check_arms(kinds, found, problems)
                 for variant in found:
-                    resolver.cell(variant.tree, variant.coords)
+                    cell = resolver.cell(variant.tree, variant.coords)
+                    cells += [] if cell is None else [cell]
                     trees.append(variant.tree)
         check_sources(self.sources.entries(), trees, problems)
+        return cells
 
 
 def _read(path: Path, shown: str) -> str:
@@ -297,16 +315,35 @@ def _listed(base: Node, cells: Node, overrides: Assignments, problems: Problems)
                 written.append((tuple(dotted.split(".")), node))
             else:
                 problems.add(node.where, problem)
-        blocks = without(cell, ["coords"]).entries()
+        blocks = without(cell, ["coords", "tuned"]).entries()
         for key in [key for key in blocks if key not in VARIED]:
             hint = did_you_mean(key, VARIED)
-            known_here = f"A cell has: coords, {', '.join(VARIED)}"
+            known_here = f"A cell has: coords, tuned, {', '.join(VARIED)}"
             problems.add(blocks[key].where, f"unknown key. {hint}{known_here}")
+        tuned = cell.at(("tuned",))
+        paths = [] if tuned is None else plain(tuned)
+        if not isinstance(paths, list) or any(path_problem(str(path)) for path in paths):
+            problems.add(cell.locate(("tuned",)), "must list the paths that arms have set")
+            paths = []
         known = {key: node for key, node in blocks.items() if key in VARIED}
         tree = normalised(Node({**base.entries(), **known}, base.where))
         chosen = [(axis, node) for axis, node in written if not is_overridden(axis, top, tree)]
-        variants.append(overridden(tree, chosen, top))
+        variants.append(replace(overridden(tree, chosen, top), tuned=tuple(paths)))
     return distinct(variants)
+
+
+def _check_given(
+    arms: Sequence[Arm], axes: Sequence[tuple[str, ...]], base: Node, problems: Problems
+) -> None:
+    """Note what arms set that cells cannot differ in, or that the grid varies."""
+    for arm in arms:
+        for path, node in arm.given:
+            if (problem := axis_problem(".".join(path))) is not None:
+                problems.add(node.where, problem)
+        top = layer(arm.given, arm.place)
+        for axis in axes:
+            if is_overridden(axis, top, base):
+                problems.add(arm.place, f"sets {'.'.join(axis)}, which the grid varies")
 
 
 def _refuse_paths(overrides: Assignments, problems: Problems) -> None:

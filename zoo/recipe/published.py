@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from registry.errors import did_you_mean
 from zoo.recipe.cells import Cell
 from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import path_problem
 from zoo.recipe.schema import Strict, problem_of
-from zoo.recipe.where import matches
+from zoo.recipe.where import matches, no_cell
+from zoo.registries import METRICS
 
 #: Scale of a run -> why figures of a paper are not to be held against it.
 _STANDS_ON = {
@@ -54,6 +56,35 @@ def check_published(written: Node | None, problems: Problems) -> list[dict[str, 
     return found
 
 
+def require_cells(
+    figures: Sequence[dict[str, Any]],
+    written: Node | None,
+    cells: Sequence[Cell],
+    problems: Problems,
+) -> None:
+    """Note figures of a metric that nobody knows, and those that stand beside no cell.
+
+    Parameters
+    ----------
+    figures : list of dict
+        From `check_published`.
+    written : Node or None
+    cells : sequence of Cell
+        With and without stand-ins: a figure may be about any.
+    problems : Problems
+    """
+    if written is None or len(figures) < len(plain(written)):
+        return
+    known = [*METRICS.names(), *(block.label for cell in cells for block in cell.metrics)]
+    for index, figure in enumerate(figures):
+        if figure["metric"] not in known:
+            hint = did_you_mean(figure["metric"], known)
+            message = f"no metric is called {figure['metric']!r}. {hint}".strip()
+            problems.add(written.locate((index, "metric")), message)
+        if figure["where"] and (lacking := no_cell(figure["where"], cells)):
+            problems.add(written.locate((index, "where")), lacking)
+
+
 def beside(
     published: Sequence[dict[str, Any]], cells: Sequence[Cell], scale: str
 ) -> list[dict[str, Any]]:
@@ -65,18 +96,29 @@ def beside(
         As written, with ``cells`` (ids), ``comparable`` and ``why_not`` (a sentence or None).
         Those that stand beside no cell of the run are left out.
     """
-    why_not = _STANDS_ON.get(scale)
-    told = [
-        {
-            **figure,
-            "metric": _as_labelled(figure["metric"], cells),
-            "cells": [cell.id for cell in cells if matches(cell, figure["where"])],
-            "comparable": why_not is None,
-            "why_not": why_not,
-        }
-        for figure in published
-    ]
-    return [figure for figure in told if figure["cells"]]
+    told = []
+    for figure in published:
+        ours = [cell for cell in cells if matches(cell, figure["where"])]
+        why_not = _why_not(ours, scale)
+        about = {"comparable": why_not is None, "why_not": why_not}
+        metric, ids = _as_labelled(figure["metric"], cells), [cell.id for cell in ours]
+        told += [{**figure, "metric": metric, "cells": ids, **about}] if ours else []
+    return told
+
+
+def _why_not(cells: Sequence[Cell], scale: str) -> str | None:
+    """Return why a paper's figure cannot be held against these cells; None where it can."""
+    params = [cell.dataset.params for cell in cells]
+    if scale in _STANDS_ON:
+        drawn = any(cell.draws for cell in cells)
+        return _STANDS_ON[scale] if drawn else "not comparable: simulated EEG stands in"
+    if any(cell.score_on != "test" for cell in cells):
+        return "not comparable: ours is of the validation split"
+    if any(one.get("limit") is not None for one in params):
+        return "not comparable: of ours, only a part of the trials took part"
+    if any(one.get("shuffle_labels") for one in params):
+        return "not comparable: the labels of ours were shuffled"
+    return None
 
 
 def _as_labelled(metric: str, cells: Sequence[Cell]) -> str:

@@ -19,8 +19,8 @@ def resolved(
     """Return the recipe as plain data, without stand-ins, arms or grid.
 
     `head` is the merged tree of the first cell, for what all cells share. The first cell is written
-    out in full. Where there is a grid, ``cells`` lists every cell with its coordinates and the
-    blocks in which it differs from the first.
+    out in full. Where there is a grid, ``cells`` lists every cell with its coordinates, the paths
+    that arms have set (``tuned``) and the blocks in which it differs from the first.
     """
     first = _blocks(cells[0])
     data: dict[str, Any] = {"schema": 1, "name": head["name"], "summary": head.get("summary", "")}
@@ -30,7 +30,9 @@ def resolved(
     data["score_on"] = cells[0].score_on
     if len(cells) > 1 or cells[0].coords:
         data["cells"] = [
-            {"coords": cell.coords, **{k: v for k, v in _blocks(cell).items() if v != first[k]}}
+            {"coords": cell.coords}
+            | ({"tuned": list(cell.tuned)} if cell.tuned else {})
+            | {k: v for k, v in _blocks(cell).items() if v != first[k]}
             for cell in cells
         ]
     if published:

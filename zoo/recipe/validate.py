@@ -236,6 +236,7 @@ def _metrics(
     if objective is not None:
         made = _MADE | _MADE_BY.get(str(objective.meta.get("target")), frozenset())
     labels: set[str] = set()
+    score_on = tree.at(("score_on",))
     for index, spec in enumerate(metrics):
         block = valid(MetricBlock, tree.at(("metrics", index)))
         if spec is None or block is None:
@@ -244,7 +245,14 @@ def _metrics(
         if label in labels:
             note(("metrics", index), f"two metrics are called {label!r}; give one a 'label'")
         labels.add(label)
-        for need in sorted(set(spec.meta.get("needs", ())) - made):
+        needs = set(spec.meta.get("needs", ()))
+        if "similarity" in needs and score_on is not None and score_on.value == "val":
+            note(
+                ("metrics", index),
+                f"metric {spec.name!r} looks for the pictures of the test, which score_on: val "
+                "leaves shut; leave it out (the encoder's log.csv has its score on validation)",
+            )
+        for need in sorted(needs - made):
             by_another = any(need in theirs for theirs in _MADE_BY.values())
             maker = f"objective {objective.name!r}" if objective and by_another else "a recipe"
             message = f"metric {spec.name!r} needs {need}, which {maker} does not make"
@@ -257,8 +265,12 @@ def _undrawn(tree: Node, metrics: Sequence[ComponentSpec | None], note: Note) ->
     """Check that nothing asks for pictures where none are drawn."""
     why = "and pipeline.sample.images_per_trial is 0: nothing is drawn"
     for index, spec in enumerate(metrics):
-        if spec is not None and OF_PICTURES.intersection(spec.meta.get("needs", ())):
+        needs = set() if spec is None else set(spec.meta.get("needs", ()))
+        if spec is not None and needs & OF_PICTURES:
             note(("metrics", index), f"metric {spec.name!r} looks at pictures, {why}")
+        elif spec is not None and "gap" in needs:
+            none = f"{why}, and no conditioner is trained"
+            note(("metrics", index), f"metric {spec.name!r} looks at a conditioner, {none}")
     controls = tree.at(("controls",))
     if controls is not None and controls.value:
         note(("controls",), f"controls are of pictures, {why}")

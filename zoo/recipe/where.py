@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from zoo.recipe.cells import Block, Cell
+from zoo.recipe.schema import shown
 
 #: Stands for a value that a cell does not have: unlike every value, null included.
 ABSENT = object()
@@ -36,16 +37,28 @@ def matches(cell: Cell, where: Mapping[str, Any]) -> bool:
     A value of an axis counts as the grid writes it, too: ``encoder.train: {init_from: null}``.
     """
     return all(
-        _same(value_at(cell, dotted), value) or _same(cell.coords.get(dotted, ABSENT), value)
+        same(value_at(cell, dotted), value) or same(cell.coords.get(dotted, ABSENT), value)
         for dotted, value in where.items()
     )
 
 
-def _same(found: Any, wanted: Any) -> bool:
+def no_cell(where: Mapping[str, Any], cells: Sequence[Cell]) -> str | None:
+    """Return why a selection is empty, naming what the cells have instead; None where it is not."""
+    if any(matches(cell, where) for cell in cells):
+        return None
+    for dotted, value in where.items():
+        if not any(matches(cell, {dotted: value}) for cell in cells):
+            there = {shown(found) for cell in cells if (found := value_at(cell, dotted)) != ABSENT}
+            has = f"they have: {', '.join(sorted(there))}" if there else "none has such a value"
+            return f"no cell of this recipe has {dotted} = {shown(value)}; {has}"
+    return f"no cell of this recipe has all of {', '.join(where)} as given"
+
+
+def same(found: Any, wanted: Any) -> bool:
     """Compare as recipes do: 5 is 5.0, and true is not 1."""
     if isinstance(found, bool) or isinstance(wanted, bool):
         return found is wanted
     if isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
         pairs = zip(found, wanted, strict=False)
-        return len(found) == len(wanted) and all(_same(a, b) for a, b in pairs)
+        return len(found) == len(wanted) and all(same(a, b) for a, b in pairs)
     return bool(found == wanted)

@@ -22,6 +22,8 @@ from zoo.report.strip import SHOWN, strip
 
 #: With more cells than this, curves and pictures stay in their folders.
 DETAILED = 12
+#: The split that a recipe scores on, in words.
+WORDS_OF = {"val": "validation"}
 #: What every cell in results.json has.
 KEYS = {"id", "coords", "control", "seed", "metrics"}
 #: With more cells than this, definitions are behind a fold.
@@ -49,6 +51,7 @@ def render(folder: Path) -> str:
     template = _environment().get_template("report.html.j2")
     return template.render(
         results=results,
+        scored=WORDS_OF.get(str(results.get("score_on")), "test"),
         notes=shared,
         first=_first(finals, results),
         cells=[_cell(folder, group, results, shared, len(groups), told) for group in groups],

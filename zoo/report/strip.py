@@ -87,6 +87,8 @@ def strip(run_folder: Path, gallery: str, controls: list[str | None]) -> Strip |
         return None
     drawn = {control: control or "real" for control in controls}
     drawn = {c: name for c, name in drawn.items() if (folder / name).is_dir()}
+    if not (drawn or (folder / "seen").is_dir()):
+        return None
     page = _Page(run_folder, gallery, index, drawn)
     chosen = [index.iloc[i] for i in spread(index["class"].to_numpy())]
     columns = [page.column(row, embedded=True) for row in chosen]
