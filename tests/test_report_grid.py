@@ -68,7 +68,8 @@ def clip_gap(folder, *, seeds=SEEDS, scores=True, **changes):
                     hits = rng.permutation(np.arange(400) < round(400 * final))
                     metrics["image_class_accuracy"]["value"] = hits.mean()
                     write_scores(folder / "scores" / cell / "image_class_accuracy.csv", hits)
-                training = {"parameters": 1234567 + p, "total": 9876543, "steps": 200,
+                training = {"parameters": {"projection": 4567, "text_encoder": 1230000 + p},
+                            "total": 1234567 + p, "steps": 200,
                             "seconds_per_step": 0.5 + 0.1 * seed}  # fmt: skip
                 about = {"cell": cell, "coords": coords, "seed": seed}
                 entries.append(entry(None, **about, metrics=metrics, training=training))
@@ -145,7 +146,7 @@ def test_each_setting_has_a_row_with_seeds_split_n_and_interval(gap):
     assert said, row[:300]
     low, high = map(float, said.groups())
     assert 0.6 < low < 0.66 < 0.68 < high < 0.74
-    assert "1 234 567 of 9 876 543 0.7 200 steps" in text  # trained by "trained", mean of seeds
+    assert "1 234 567 projection 4 567, text encoder 1 230 000 0.7 200 steps" in text
     assert "1 234 569 of" in text
     assert gap[0].wrong == []
 
