@@ -50,7 +50,7 @@ def forest(grid: Grid, label: str) -> Plot:
         told.append(", ".join([words, *marks]))
     n_keys = _keys(axes, grid, label, order)
     fig.set_size_inches(8.6, 1.2 + 0.36 * max(heights) + 0.22 * n_keys)
-    axes.set_yticks(heights, [_short(grid.names[i]) for i in order])
+    axes.set_yticks(heights, [fill(grid.names[i], 50) for i in order])
     axes.set_ylim(max(heights) + 0.6, -0.6)
     if _is_share(grid, label):
         axes.set_xlim(min(-0.02, axes.get_xlim()[0]), 1.02)
@@ -201,7 +201,3 @@ def _empty_square(axes: Axes, row: int, column: int) -> None:
 
 def _wrapped(text: str) -> str:
     return text.replace(", ", ",\n")
-
-
-def _short(text: str, most: int = 60) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
