@@ -156,7 +156,8 @@ class Difference:
         ]
         n, smallest = len(by_seed), 2.0 ** (1 - len(by_seed))
         if smallest >= 1 - LEVEL:
-            why = f"no test over {n} seeds can reach {1 - LEVEL:.2g} (smallest p: {smallest:.2g})"
+            seeds = "one seed" if n == 1 else f"{n} seeds"
+            why = f"no test over {seeds} can reach {1 - LEVEL:.2g} (smallest p: {smallest:.2g})"
             return {"p": None, "smallest_p": smallest, "test": why}
         p = paired_difference(np.array(by_seed), np.zeros(n), seed=seed).p
         return {"p": p, "smallest_p": smallest, "test": f"sign flips over {n} seeds"}

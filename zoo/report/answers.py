@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.report.tables import metric_title
+from zoo.report.tables import metric_title, of_units
 
 #: What a row calls its kind.
 _KIND = "row"
@@ -97,7 +97,7 @@ def _counted(found: dict[str, Any]) -> str:
     parts = []
     if found.get("n") is not None:
         unit = found.get("unit")
-        parts.append(f"n = {found['n']}{f' {unit}s' if unit else ''}")
+        parts.append(f"n = {of_units(found['n'], unit) if unit else found['n']}")
     parts += [found["split"]] if found.get("split") else []
     parts += [metric_title(found["metric"])] if found.get("metric") else []
     return " · ".join(parts)

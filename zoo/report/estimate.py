@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.report.tables import Figure
+from zoo.report.tables import Figure, of_units
 from zoo.statistics import MIN_CLUSTERS, RESAMPLES, bootstrap
 
 
@@ -147,5 +147,5 @@ def _units(scores: pd.DataFrame) -> tuple[np.ndarray, str]:
 def counted_of(n: tuple[int, ...], about: dict[str, Any]) -> str:
     """Return "n = 30 trials · test"."""
     numbers = f"{min(n)} to {max(n)}" if len(n) > 1 else str(n[0]) if n else "not told"
-    unit = f" {about['unit']}s" if about.get("unit") else ""
-    return f"n = {numbers}{unit} · {about.get('split', 'split not told')}"
+    counted = of_units(numbers, about["unit"]) if about.get("unit") else numbers
+    return f"n = {counted} · {about.get('split', 'split not told')}"
