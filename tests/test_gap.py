@@ -19,7 +19,8 @@ from zoo.stages import _gap_states, gap
 from zoo.stages._gap_geometry import (
     Clouds,
     alignment,
-    centroid_angle,
+    angle_of,
+    minus_cosine,
     pair_angle,
     relative_change,
     share,
@@ -41,6 +42,10 @@ def at_all(statistic, n: int) -> float:
     return float(statistic(np.ones((1, n)))[0])
 
 
+def between(found: Clouds, n: int) -> float:
+    return angle_of(at_all(minus_cosine(found), n))
+
+
 def clouds(eeg_NF, text_KF, class_N) -> Clouds:
     return Clouds.of(np.asarray(eeg_NF, float), np.asarray(text_KF, float), np.asarray(class_N))
 
@@ -52,7 +57,7 @@ def test_equal_states_have_no_gap():
     class_N, text = np.arange(20) % 4, RNG.normal(size=(4, 30))
     same = clouds(text[class_N], text, class_N)
     assert at_all(squared_centroid_distance(same), 20) == pytest.approx(0, abs=1e-12)
-    assert at_all(centroid_angle(same), 20) == pytest.approx(0, abs=1e-5)
+    assert between(same, 20) == pytest.approx(0, abs=1e-5)
     assert at_all(alignment(same), 20) == pytest.approx(1)
 
 
@@ -82,8 +87,32 @@ def test_angles_of_known_cones():
     assert at_all(pair_angle(np.ones((5, 5))), 5) == pytest.approx(0, abs=1e-5)
     class_N, text = np.arange(8) % 2, np.array([[1.0, 0.1, 0], [1, -0.1, 0]])
     turned = np.tile([0.0, 0, 3], (8, 1))
-    assert at_all(centroid_angle(clouds(turned, text, class_N)), 8) == pytest.approx(90)
-    assert at_all(centroid_angle(clouds(-text[class_N], text, class_N)), 8) == pytest.approx(180)
+    assert between(clouds(turned, text, class_N), 8) == pytest.approx(90)
+    assert between(clouds(-text[class_N], text, class_N), 8) == pytest.approx(180)
+
+
+def test_an_angle_that_noise_hides_is_not_certain():
+    """Few wild states, whose mean is lost in their noise: 0 degrees, and anything."""
+    rng, wild = np.random.default_rng(0), []
+    text = np.eye(4) + 1
+    class_N = np.arange(40) % 4
+    for _ in range(30):
+        states = text[class_N] + rng.normal(0, 30, (40, 4))
+        found = jackknife(
+            minus_cosine(clouds(states, text, class_N)), Units(np.arange(40), "trial"),
+            bounds=(-1, 1), shown=angle_of,
+        )  # fmt: skip
+        wild += [found] if found[0] == 0 and found[1] is not None else []
+    assert len(wild) >= 2
+    assert all(ends[1] > 30 for _, ends in wild)
+
+
+def test_a_figure_that_hangs_on_one_unit_is_left_out():
+    def hangs(keep_RN):
+        return np.where(keep_RN[:, 0] > 0, 1.0, np.nan)
+
+    assert scored(20).jackknifed("cka", "after", 0, hangs, -1, 1) == []
+    assert scored(3).jackknifed("cka", "after", 0, hangs, -1, 1)[0]["ci95"] is None
 
 
 def test_cka_sees_through_rotation_and_scale():

@@ -1,5 +1,6 @@
 """The report of a grid, on run folders made by hand: settings, papers, plots, layers, answers."""
 
+import base64
 import json
 import re
 import shutil
@@ -68,7 +69,8 @@ def clip_gap(folder, *, seeds=SEEDS, scores=True, **changes):
                     hits = rng.permutation(np.arange(400) < round(400 * final))
                     metrics["image_class_accuracy"]["value"] = hits.mean()
                     write_scores(folder / "scores" / cell / "image_class_accuracy.csv", hits)
-                training = {"parameters": 1234567 + p, "total": 9876543, "steps": 200,
+                training = {"parameters": {"projection": 4567, "text_encoder": 1230000 + p},
+                            "total": 1234567 + p, "steps": 200,
                             "seconds_per_step": 0.5 + 0.1 * seed}  # fmt: skip
                 about = {"cell": cell, "coords": coords, "seed": seed}
                 entries.append(entry(None, **about, metrics=metrics, training=training))
@@ -96,7 +98,9 @@ def clip_gap(folder, *, seeds=SEEDS, scores=True, **changes):
          "sentence": "The pocket text encoder is the slower door: 0.300 less area.",
          "value": -0.3, "ci95": [-0.35, -0.25], "n": 400, "unit": "trial", "split": "test",
          "metric": "image_class_accuracy", "definition": "Area under accuracy over steps.",
-         "rows": [{"arm": "trained", "area": 0.41, "ci95": [0.4, 0.42]}, {"arm": "linear"}]},
+         "rows": [{"row": "outcome", "p": None, "test": "none"},
+                  {"row": "arm", "name": "trained", "area": 0.41, "ci95": [0.4, 0.42]},
+                  {"row": "arm", "name": "linear", "area": 0.71, "ci95": None}]},
         {"analysis": "rank_correlation", "label": None, "value": None, "reason": "two encoders",
          "sentence": "Whether better classifiers draw better cannot be told.",
          "definition": "", "rows": []},
@@ -130,7 +134,11 @@ def test_settings_are_named_by_what_varies(gap):
     said += (
         "encoder trained | clip_text, text encoder frozen | linear); opens (none | attn2_lora | "
     )
-    assert said + "attn2). Read by: image class accuracy." in found.text
+    assert (
+        said
+        + "attn2). Read by: image class accuracy, at the end of training unless a plot has steps."
+        in found.text
+    )
     about_grid = found.text[found.text.index("The grid") : found.text.index("Over 45 cells")]
     assert "lr" not in about_grid
 
@@ -145,8 +153,8 @@ def test_each_setting_has_a_row_with_seeds_split_n_and_interval(gap):
     assert said, row[:300]
     low, high = map(float, said.groups())
     assert 0.6 < low < 0.66 < 0.68 < high < 0.74
-    assert "1 234 567 of 9 876 543 0.7 200 steps" in text  # trained by "trained", mean of seeds
-    assert "1 234 569 of" in text
+    assert "1 234 567 projection 4 567, text encoder 1 230 000 0.7 200 steps" in text
+    assert "text encoder 1 230 002" in text
     assert gap[0].wrong == []
 
 
@@ -201,6 +209,34 @@ def test_learning_curves_run_over_snapshots_to_the_end(gap):
     assert f"{line}(class label (ceiling): 0.980)" in alt
     assert alt.count("at 200") == 9
     assert "setting step 25 step 50 step 100 step 200" in gap[0].text
+    caption = "mean over 5 seeds, the band is their range (n = 30 trials · test). Dashed: what the"
+    assert caption in gap[0].text
+
+
+def test_of_one_seed_nothing_is_said_of_a_mean_or_a_band(tmp_path):
+    snapshots = [
+        entry(None, cell=f"k={k}", coords={"encoder.params.k": k, **step},
+              training={"parameters": {"all": 5}, "total": 5, "steps": 200})
+        for k in (1, 2) for step in ({}, {"step": 50}, {"step": 100})
+    ]  # fmt: skip
+    write(tmp_path, snapshots)
+    text = page(tmp_path).text
+    assert "earlier steps of one training and at its end; one seed (n = 30 trials · test)." in text
+    assert "one training each: the intervals hold for other trials" in text
+    assert "the band is their range" not in text
+    assert "Dashed" not in text
+
+
+def test_the_forest_tells_long_names_to_their_end(tmp_path):
+    long = "a_conditioner_with_a_very_long_name_that_says_what_it_does"
+    cells = [
+        entry(None, cell=f"{k}", coords={"conditioner": {"name": long}, "encoder.params.k": k})
+        for k in (1, 2)
+    ] + [entry(None, cell="3", coords={"conditioner": "short", "encoder.params.k": 1})]
+    write(tmp_path, cells)
+    (forest,) = (i for i in page(tmp_path).images if i["alt"].startswith("Forest plot"))
+    drawn = base64.b64decode(forest["src"].partition("base64,")[2]).decode()
+    assert {"k 1", "k 2"} <= set(re.findall(r"k [12]", drawn))
 
 
 def test_layers_are_told_before_and_after(gap):
@@ -209,10 +245,32 @@ def test_layers_are_told_before_and_after(gap):
     assert f"{line}(before training: 0.070 at 0, 0.170 at 1, 0.270 at 2)" in alt
     assert "linear" not in alt
     text = gap[0].text
-    assert "Linear CKA of EEG-made and real text. (n = 40 trials, test) Mean over seeds" in text
+    assert "Linear CKA of EEG-made and real text. (n = 40 trials, test) Mean over 5 seeds." in text
     without = text[text.index("gap: centroid distance") :]
     assert "opens none, after 1.500 5 seeds, 1.500 to 1.500" in without[:200]
     assert not alts(gap[0], "gap: centroid")
+
+
+def test_one_layer_is_a_table_and_what_layers_share_is_told_once(tmp_path):
+    def row(layer, when, where):
+        return {"measure": "distance", "layer": layer, "when": when, "value": 0.5, "ci95": None,
+                "n": 10, "unit": "class", "split": "test",
+                "definition": f"Distance of the means; {where}; all tokens. No interval."}  # fmt: skip
+
+    rows = [row(place, when, where) for when in ("before", "after")
+            for place, where in ((0, "at the input"), (None, "final states"))]  # fmt: skip
+    cells = [
+        entry(None, cell=f"{k}", coords={"encoder.params.k": k},
+              metrics={"accuracy": figure(0.9), "gap": figure(0.5, table=rows)})
+        for k in (1, 2)
+    ]  # fmt: skip
+    write(tmp_path, cells)
+    found = page(tmp_path)
+    assert not alts(found, "gap: distance over the layers")
+    assert (
+        "Distance of the means; all tokens. No interval. layer 0: at the input. "
+        "value: final states. (n = 10 classes, test) The numbers, before and after training"
+    ) in found.text
 
 
 def test_answers_stand_at_the_top_with_their_interval(gap):
@@ -221,7 +279,11 @@ def test_answers_stand_at_the_top_with_their_interval(gap):
     assert text.index(sentence) < text.index("cannot be told") < text.index("Before you read")
     said = f"{sentence} -0.300 95 % interval [-0.350, -0.250] n = 400 trials · test · image class"
     assert said in text
-    assert "Area under accuracy over steps. arm area ci95 trained 0.410 [0.400, 0.420]" in text
+    # A table for each kind of row, without columns that none of its rows has.
+    assert (
+        "over steps. outcome test none arm name area 95 % interval trained 0.410 [0.400, " in text
+    )
+    assert "linear 0.710 –" in text
     assert "Whether better classifiers draw better cannot be told. No figure: two encoders" in text
 
 
@@ -283,10 +345,10 @@ def test_a_quantity_gets_a_curve(tmp_path):
 def test_the_first_analysis_names_the_primary_metric(tmp_path):
     cells = [entry(None, cell=str(k), coords={"encoder.params.k": k}) for k in (1, 2)]
     write(tmp_path, cells)
-    assert "Read by: image class accuracy." in page(tmp_path).text
+    assert "Read by: image class accuracy, at the end" in page(tmp_path).text
     answer = {"analysis": "slope", "sentence": "Yes.", "value": 1.0, "metric": "accuracy"}
     write(tmp_path, cells, answers=[answer])
-    assert "Read by: accuracy." in page(tmp_path).text
+    assert "Read by: accuracy, at the end" in page(tmp_path).text
 
 
 def test_a_setting_without_a_figure_says_why(tmp_path):
@@ -409,7 +471,7 @@ def test_a_real_grid_of_toys_is_reported_from_its_folder(tmp_path, monkeypatch):
     assert not (folder / "failures").exists()
     results = json.loads((folder / "results.json").read_text())
     for one in results["cells"]:  # toys say less of themselves than real parts do
-        one["training"] = {"parameters": 5, "steps": 6}
+        one["training"] = {"parameters": {"all": 5}, "total": 5, "steps": 6}
         for metric in one["metrics"].values():
             metric.update({"unit": "trial", "split": "test", "definition": "made up"})
     (folder / "results.json").write_text(json.dumps(results))

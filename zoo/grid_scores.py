@@ -82,6 +82,8 @@ class GridScores:
     data : {"simulated", "real"}
     text_encoders : dict
         Name of the denoiser's weights -> words for their text encoder.
+    of_encoder : frozenset of str
+        Labels of the metrics of the EEG encoder alone, in which the denoiser takes no part.
     seed : int
         Names the draws of intervals.
     """
@@ -90,6 +92,7 @@ class GridScores:
     scores: tuple[Score, ...]
     data: str
     text_encoders: Mapping[str, str]
+    of_encoder: frozenset[str] = frozenset()
     seed: int = 0
 
     def matching(self, where: Where) -> tuple[Cell, ...]:
@@ -138,12 +141,23 @@ class GridScores:
             row[score.step] = score
         return rows
 
-    def spoken_of(self, cells: tuple[Cell, ...]) -> str:
-        """Return what figures of these cells speak of, "the text encoder of ... and real EEG"."""
-        weights = dict.fromkeys(str(cell.pipeline.params.get("weights")) for cell in cells)
-        encoders = [self.text_encoders.get(w, f"the text encoder of {w!r}") for w in weights]
-        eeg = "simulated" if self.data == "simulated" else "recorded"
-        return f"{' and '.join(encoders)}, and of {eeg} EEG"
+    def spoken_of(self, cells: tuple[Cell, ...], *metrics: str) -> str:
+        """Return what figures of these cells speak of, "the text encoder of ... and recorded EEG".
+
+        Of the text encoder only where something is drawn and one of the `metrics` depends on it.
+        """
+        eeg = f"{'simulated' if self.data == 'simulated' else 'recorded'} EEG"
+        drawn = [cell for cell in cells if cell.draws]
+        if not drawn or self.of_encoder.issuperset(metrics or [""]):
+            return eeg
+        encoders = dict.fromkeys(self._text_encoder(cell) for cell in drawn)
+        return f"{' and '.join(encoders)}, and of {eeg}"
+
+    def _text_encoder(self, cell: Cell) -> str:
+        weights = cell.pipeline.params.get("weights")
+        if weights is None:
+            return f"what pipeline {cell.pipeline.name!r} reads"
+        return self.text_encoders.get(weights, f"the text encoder of the {weights} weights")
 
 
 @dataclass(frozen=True, kw_only=True)

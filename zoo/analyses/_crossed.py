@@ -113,10 +113,12 @@ def crossed(
         resamples=resamples,
     )
     only = f", for {' and '.join(given)} alone" if given else ""
-    if found is not None and found[0] == found[1] != 0:
+    if found is not None and found[0] == found[1]:
+        alike = f"every draw over {' and '.join(said)} alike"
+        if not bounded:
+            return Interval(None, f"no interval: {alike}{only}")
         n = min(len(np.unique(way)) for way in ways)
-        found = _of_draws_alike(found[0], n) if bounded else None
-        return Interval(found, f"every draw over {' and '.join(said)} alike: Wilson{only}")
+        return Interval(_of_draws_alike(found[0], n), f"{alike}: Wilson{only}")
     how = "crossed " if len(ways) > 1 else ""
     return Interval(found, f"bootstrap {how}over {' and '.join(said)}{only}")
 

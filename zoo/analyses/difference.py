@@ -100,7 +100,7 @@ class Difference:
             definition=(
                 f"Mean of {self._score(steps)}, {self.names['a']} minus {self.names['b']}, over "
                 f"{len(arms.pairs)} pairs of cells that agree in the seed and in every other axis; "
-                f"95 % interval: {found.how}. {first.definition}"
+                f"95 % interval: {found.how}. In one cell, {self.metric} is: {first.definition}"
             ),
             rows=(
                 {"row": "outcome", "outcome": said, **tested},
@@ -156,7 +156,8 @@ class Difference:
         ]
         n, smallest = len(by_seed), 2.0 ** (1 - len(by_seed))
         if smallest >= 1 - LEVEL:
-            why = f"no test over {n} seeds can reach {1 - LEVEL:.2g} (smallest p: {smallest:.2g})"
+            seeds = "one seed" if n == 1 else f"{n} seeds"
+            why = f"no test over {seeds} can reach {1 - LEVEL:.2g} (smallest p: {smallest:.2g})"
             return {"p": None, "smallest_p": smallest, "test": why}
         p = paired_difference(np.array(by_seed), np.zeros(n), seed=seed).p
         return {"p": p, "smallest_p": smallest, "test": f"sign flips over {n} seeds"}
@@ -196,15 +197,15 @@ class Difference:
         elif not table["score"].any():
             core = f"{a} and {b} have the very same scores, trial by trial: {figures}"
         else:
-            seen = f", and one below {(high - low) / 2:.3f} could not have been seen"
+            missed = f"; a true one of {(high - low) / 2:.3f} would be missed half of the time"
             core = f"no difference between {a} and {b} is supported: {figures}"
-            core += seen if found.ci95 else ""
+            core += missed if found.ci95 else ""
         levels = list(arms.places.values())
         axes = " and ".join(levels[0])
         mean = f"; mean over {len(levels)} levels of {axes}" if axes else ""
         alone = f"; left out for want of a partner: {', '.join(arms.alone)}" if arms.alone else ""
         cells = tuple(cell for pair in arms.pairs for cell in pair)
-        spoken = f"; this speaks of {scores.spoken_of(cells)}"
+        spoken = f"; this speaks of {scores.spoken_of(cells, self.metric)}"
         return _joined(self.ask, self._word(said), f"{core}{mean}{alone}{spoken}.")
 
     def _word(self, said: str) -> str:

@@ -6,8 +6,6 @@ with other trials and trainings; the permutation test, what other settings would
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -66,7 +64,7 @@ class RankCorrelation:
         value = float(_spearman(means[None])[0])
         if not np.isfinite(value):
             raise NotAnswered(f"all settings are alike in {self.metric} or in {self.by}")
-        ci95, how = self._interval(tables, scores.seed)
+        ci95, how = self._interval(tables, scores.seed, value)
         p, smallest = _permuted(means[:k], means[k:], scores.seed)
         held = ci95 is not None and not ci95[0] <= 0 <= ci95[1]
         word = "Not told" if not (held and p < 1 - LEVEL) else "Yes" if value > 0 else "The reverse"
@@ -88,7 +86,7 @@ class RankCorrelation:
                 f"{self.ask} {word}: over {k} settings the rank correlation of {self.metric} and "
                 f"{self.by} is {value:+.2f} ({interval}{how}; permutation of the settings: "
                 f"p = {p:.2g}, smallest possible {smallest:.2g}){few}; this speaks of "
-                f"{scores.spoken_of(cells)}."
+                f"{scores.spoken_of(cells, self.metric, self.by)}."
             ).strip(),
             value=value,
             ci95=ci95,
@@ -98,13 +96,14 @@ class RankCorrelation:
             metric=self.metric,
             definition=(
                 f"Spearman's rank correlation of {self.metric} and {self.by} over {k} settings, "
-                f"seeds averaged; 95 % interval for these settings: {how}. {first.definition}"
+                f"seeds averaged; 95 % interval for these settings: {how}. In one "
+                f"cell, {self.metric} is: {first.definition}"
             ),
             rows=({"row": "test", "p": p, "smallest_p": smallest}, *rows),
         )
 
     def _interval(
-        self, tables: list[pd.DataFrame], seed: int
+        self, tables: list[pd.DataFrame], seed: int, value: float
     ) -> tuple[tuple[float, float] | None, str]:
         """Return the interval over the seeds and trials that all settings share, and its words."""
         wide = pd.concat(
@@ -123,7 +122,9 @@ class RankCorrelation:
         if not ways:
             return None, "no interval: too few seeds and trials to resample"
         found = bootstrap(wide.to_numpy(), seed=seed, clusters=tuple(ways), statistic=_spearman)
-        ci95 = None if found is None else (max(-1.0, found[0]), min(1.0, found[1]))
+        # Noise that is drawn once more weakens a correlation: draws can all lie to one side.
+        ends = None if found is None else (min(found[0], value), max(found[1], value))
+        ci95 = None if ends is None else (max(-1.0, ends[0]), min(1.0, ends[1]))
         return ci95, f"bootstrap over {' and '.join(said)}"
 
 
@@ -145,5 +146,8 @@ def _permuted(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[float, float]:
         n_resamples=np.inf if len(x) <= EXACT else DRAWS,
         rng=numpy_rng(seed, "permuted settings"),
     )
-    smallest = 2 / math.factorial(len(x)) if len(x) <= EXACT else 2 / (DRAWS + 1)
-    return float(found.pvalue), smallest
+    if len(x) > EXACT:
+        return float(found.pvalue), 2 / (DRAWS + 1)
+    orders = found.null_distribution  # several are as extreme where settings tie
+    ends = (orders.max() - orders < 1e-9).mean(), (orders - orders.min() < 1e-9).mean()
+    return float(found.pvalue), float(min(1.0, 2 * min(ends)))

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import stats
 
 from registry import component
 from zoo.analyses._crossed import trials_of, variance
 from zoo.grid_scores import AnalysisResult, Axis, GridScores, MetricLabel, NotAnswered, Where
 from zoo.recipe.where import value_at
+from zoo.statistics import LEVEL
 
 
 @component(
@@ -29,8 +30,10 @@ class Spread:
     """Standard deviation between the levels of an axis, trial noise taken out.
 
     Observed variance of the levels' means less their mean sampling variance, no less than zero;
-    interval by the Q profile (Viechtbauer 2007). Levels that share test images or trainings are
-    taken as independent, which makes the figure too small rather than too large.
+    interval by chi squared, every level weighing the same (the Q profile of Viechtbauer 2007 with
+    equal weights, since the sampling variance of a level in few seeds is itself poorly known).
+    Levels that share test images or trainings are taken as independent, which makes the figure too
+    small rather than too large. Of one seed the noise of trainings is not known: it is left in.
 
     Parameters
     ----------
@@ -62,9 +65,11 @@ class Spread:
         means = np.array([table["score"].mean() for table in whole.values()])
         noise = np.array([variance(table) for table in whole.values()])
         value = float(np.sqrt(max(0.0, means.var(ddof=1) - noise.mean())))
-        ci95 = _q_profile(means, noise) if (noise > 0).all() else None
-        if ci95 is not None:
-            ci95 = min(ci95[0], value), max(ci95[1], value)
+        ci95 = _profile(means, float(noise.mean())) if noise.any() else None
+        seeds = min(table["seed"].nunique() for table in whole.values())
+        noises = "trials and trainings" if seeds > 1 else "trials"
+        left_in = "" if seeds > 1 else "; of one training each: how trainings differ is left in"
+        few = f"; {seeds} seeds tell little of how trainings differ" if 1 < seeds < 5 else ""
         names = list(whole)
         low, high = names[int(means.argmin())], names[int(means.argmax())]
         beyond = "Not told" if ci95 is None or ci95[0] <= 0 else "Yes"
@@ -77,9 +82,10 @@ class Spread:
         return AnalysisResult(
             sentence=(
                 f"{self.ask} {beyond}: {len(names)} levels of {self.axis} differ in {self.metric} "
-                f"by a standard deviation of {value:.3f}{interval} beyond the noise of trials and "
-                f"trainings ({np.sqrt(noise.mean()):.3f}), from {means.min():.3f} ({low}) to "
-                f"{means.max():.3f} ({high}); this speaks of {scores.spoken_of(cells)}."
+                f"by a standard deviation of {value:.3f}{interval} beyond the noise of {noises} "
+                f"({np.sqrt(noise.mean()):.3f}), from {means.min():.3f} ({low}) to "
+                f"{means.max():.3f} ({high}){left_in}{few}; this speaks of "
+                f"{scores.spoken_of(cells, self.metric)}."
             ).strip(),
             value=value,
             ci95=ci95,
@@ -89,27 +95,16 @@ class Spread:
             metric=self.metric,
             definition=(
                 f"Standard deviation of {self.metric} between {len(names)} levels of {self.axis}, "
-                "observed variance less mean sampling variance over seeds and trials; 95 % "
-                f"interval: Q profile. {first.definition}"
+                f"observed variance less mean sampling variance over {noises}; 95 % interval: chi "
+                f"squared. In one cell, {self.metric} is: {first.definition}"
             ),
             rows=tuple(rows),
         )
 
 
-def _q_profile(means: np.ndarray, noise: np.ndarray) -> tuple[float, float]:
-    """Return the interval of the standard deviation between levels (Viechtbauer 2007)."""
-
-    def q(tau2: float) -> float:
-        weight = 1 / (noise + tau2)
-        return float((weight * (means - np.average(means, weights=weight)) ** 2).sum())
-
-    def solved(quantile: float) -> float:
-        wanted = stats.chi2.ppf(quantile, len(means) - 1)
-        if q(0.0) <= wanted:
-            return 0.0
-        top = float(np.ptp(means) ** 2 + noise.max())
-        while q(top) > wanted:
-            top *= 4
-        return float(np.sqrt(optimize.brentq(lambda tau2: q(tau2) - wanted, 0.0, top)))
-
-    return solved(0.975), solved(0.025)
+def _profile(means: np.ndarray, noise: float) -> tuple[float, float]:
+    """Return the interval of the standard deviation between levels of one sampling variance."""
+    squares = means.var() * len(means)
+    tails = (1 + LEVEL) / 2, (1 - LEVEL) / 2
+    low, high = (squares / stats.chi2.ppf(tail, len(means) - 1) - noise for tail in tails)
+    return float(np.sqrt(max(0.0, low))), float(np.sqrt(max(0.0, high)))

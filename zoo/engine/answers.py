@@ -16,7 +16,8 @@ from zoo.engine.store import Store
 from zoo.grid_scores import AnalysisResult, GridScores, NotAnswered, Score
 from zoo.pipelines._weights import folder_of
 from zoo.recipe.cells import Block, Recipe
-from zoo.registries import ANALYSES
+from zoo.recipe.validate import OF_PICTURES
+from zoo.registries import ANALYSES, METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,7 @@ def answers(
         scores=tuple(_scores(plan, store, outcome)),
         data=recipe.data,
         text_encoders=_text_encoders(recipe, roots),
+        of_encoder=_of_encoder(recipe),
         seed=recipe.seed,
     )
     found = []
@@ -119,8 +121,18 @@ def _table(path: Path) -> pd.DataFrame | None:
 
 def _text_encoders(recipe: Recipe, roots: Roots) -> dict[str, str]:
     """Return name of weights -> words for their text encoder, its size where it can be read."""
-    names = dict.fromkeys(str(cell.pipeline.params.get("weights")) for cell in recipe.cells)
-    return {name: _words(name, roots.weights) for name in names}
+    names = dict.fromkeys(cell.pipeline.params.get("weights") for cell in recipe.cells)
+    return {name: _words(name, roots.weights) for name in names if name is not None}
+
+
+def _of_encoder(recipe: Recipe) -> frozenset[str]:
+    """Return the labels of metrics that need neither pictures nor the conditioner's states."""
+    return frozenset(
+        metric.label
+        for cell in recipe.cells
+        for metric in cell.metrics
+        if not {*OF_PICTURES, "gap"}.intersection(METRICS.spec(metric.name).meta.get("needs", ()))
+    )
 
 
 def _words(weights: str, root: Path | None) -> str:

@@ -6,7 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.report.tables import metric_title
+from zoo.report.tables import metric_title, of_units
+
+#: What a row calls its kind.
+_KIND = "row"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one kind: the arms of a comparison, say.
+
+    Parameters
+    ----------
+    title : str
+    columns : list of str
+    rows : list of list of str
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -21,9 +40,8 @@ class Answer:
     reason : str
         Why there is no figure.
     definition : str
-    columns : list of str
-    rows : list of list of str
-        What the answer was made from.
+    tables : list of Rows
+        What the answer was made from: a table for each kind of row.
     """
 
     label: str
@@ -33,8 +51,7 @@ class Answer:
     about: str
     reason: str
     definition: str
-    columns: list[str]
-    rows: list[list[str]]
+    tables: list[Rows]
 
 
 def answers_of(results: dict[str, Any]) -> list[Answer]:
@@ -47,8 +64,6 @@ def _answer(found: dict[str, Any]) -> Answer:
     interval = "" if value is None else "no interval"
     if value is not None and ends:
         interval = f"95 % interval [{ends[0]:.3f}, {ends[1]:.3f}]"
-    rows: Sequence[dict[str, Any]] = found.get("rows") or []
-    columns = list(dict.fromkeys(key for row in rows for key in row))
     return Answer(
         label=(found.get("label") or found["analysis"]).replace("_", " "),
         sentence=found["sentence"],
@@ -57,8 +72,24 @@ def _answer(found: dict[str, Any]) -> Answer:
         about="" if value is None else _counted(found),
         reason=(found.get("reason") or "not computed") if value is None else "",
         definition=found.get("definition") or "",
-        columns=[column.replace("_", " ") for column in columns],
-        rows=[[_text(row.get(column)) for column in columns] for row in rows],
+        tables=_tables(found.get("rows") or []),
+    )
+
+
+def _tables(rows: Sequence[dict[str, Any]]) -> list[Rows]:
+    kinds = dict.fromkeys(str(row.get(_KIND, "")) for row in rows)
+    return [_table(kind, [row for row in rows if str(row.get(_KIND, "")) == kind])
+            for kind in kinds]  # fmt: skip
+
+
+def _table(kind: str, rows: Sequence[dict[str, Any]]) -> Rows:
+    """Return rows of one kind; what none of them has is left out."""
+    given = [{k: v for k, v in row.items() if v is not None and k != _KIND} for row in rows]
+    columns = list(dict.fromkeys(key for row in given for key in row))
+    return Rows(
+        title=kind.replace("_", " "),
+        columns=["95 % interval" if c == "ci95" else c.replace("_", " ") for c in columns],
+        rows=[[_text(row.get(column)) for column in columns] for row in given],
     )
 
 
@@ -66,7 +97,7 @@ def _counted(found: dict[str, Any]) -> str:
     parts = []
     if found.get("n") is not None:
         unit = found.get("unit")
-        parts.append(f"n = {found['n']}{f' {unit}s' if unit else ''}")
+        parts.append(f"n = {of_units(found['n'], unit) if unit else found['n']}")
     parts += [found["split"]] if found.get("split") else []
     parts += [metric_title(found["metric"])] if found.get("metric") else []
     return " · ".join(parts)

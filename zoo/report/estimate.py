@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.report.tables import Figure
+from zoo.report.tables import Figure, of_units
 from zoo.statistics import MIN_CLUSTERS, RESAMPLES, bootstrap
 
 
@@ -47,7 +47,7 @@ class Estimate:
         """Return the estimate as a cell of a table."""
         if self.value is None or self.about is None:
             return Figure(reason=self.reason)
-        about = _counted(self.n, self.about)
+        about = counted_of(self.n, self.about)
         if len(self.seeds) > 1:
             about += f" · mean of {len(self.seeds)} seeds, SD {stdev(self.seeds):.3f}, "
             about += f"{min(self.seeds):.3f} to {max(self.seeds):.3f}"
@@ -144,7 +144,8 @@ def _units(scores: pd.DataFrame) -> tuple[np.ndarray, str]:
     return scores["cluster"].to_numpy(), "runs"
 
 
-def _counted(n: tuple[int, ...], about: dict[str, Any]) -> str:
+def counted_of(n: tuple[int, ...], about: dict[str, Any]) -> str:
+    """Return "n = 30 trials · test"."""
     numbers = f"{min(n)} to {max(n)}" if len(n) > 1 else str(n[0]) if n else "not told"
-    unit = f" {about['unit']}s" if about.get("unit") else ""
-    return f"n = {numbers}{unit} · {about.get('split', 'split not told')}"
+    counted = of_units(numbers, about["unit"]) if about.get("unit") else numbers
+    return f"n = {counted} · {about.get('split', 'split not told')}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from zoo.report.estimate import Estimate, estimate
+from zoo.report.estimate import Estimate, counted_of, estimate
 from zoo.report.grid import at_step
 from zoo.report.grid_lines import Line, Words, lines
 from zoo.report.plots import Plot
@@ -67,8 +67,7 @@ def learning(grid: Grid) -> Curves | None:
     plot = lines(found, grid.axes, len(grid.settings), words, about)
     return Curves(
         title="Learning curves",
-        caption=f"{title} of pictures drawn at earlier steps of one training and at its end; mean "
-        "over seeds, the band is their range. Dashed: what the class alone would reach.",
+        caption=_caption(title, found, [one for i in found for one in known[i].values()]),
         plot=plot,
         columns=[f"step {step}" for step in steps],
         rows=[
@@ -76,6 +75,21 @@ def learning(grid: Grid) -> Curves | None:
             for i in found
         ],
     )
+
+
+def _caption(title: str, found: dict[int, Line], estimates: list[Estimate]) -> str:
+    """Return what the learning curves show; only what is drawn."""
+    text = f"{title} of pictures drawn at earlier steps of one training and at its end"
+    seeds = sorted({len(one.seeds) for one in estimates})
+    if seeds[-1] > 1:
+        text += f"; mean over {' to '.join(map(str, seeds))} seeds, the band is their range"
+    else:
+        text += "; one seed"
+    counted = dict.fromkeys(counted_of(one.n, one.about) for one in estimates if one.about)
+    text += f" ({'; '.join(counted)})."
+    if any(line.dashed or line.level is not None for line in found.values()):
+        text += " Dashed: what the class alone would reach."
+    return text
 
 
 def over_quantities(grid: Grid) -> list[Curves]:
@@ -118,7 +132,8 @@ def _over(grid: Grid, axis: Axis) -> Curves:
     plot = lines(found, others, len(grid.settings), words, f"{title} over {axis.title}")
     return Curves(
         title=f"Over {axis.title}",
-        caption=f"{title} at the end of training; the band is the 95 % interval.",
+        caption=f"{title} at the end of training; the band is the 95 % interval, which the numbers "
+        "below tell with n and seeds.",
         plot=plot,
         columns=[f"{axis.title} {level}" for level in axis.levels],
         rows=rows,

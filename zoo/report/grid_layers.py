@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.report.grid_lines import Line, Words, lines
 from zoo.report.plots import Plot
-from zoo.report.tables import Figure, metric_title
+from zoo.report.tables import Figure, metric_title, of_units
 
 if TYPE_CHECKING:
     from zoo.report.grid import Grid
@@ -35,6 +36,7 @@ class Measure:
     plot: Plot | None
     columns: list[str]
     rows: list[tuple[str, list[Figure]]]
+    seeds: int = 1
 
 
 def measures(grid: Grid) -> list[Measure]:
@@ -73,7 +75,7 @@ def _measure(grid: Grid, title: str, given: dict[int, list[dict[str, Any]]]) -> 
                 figures = [_figure([r for r in of_when if r["layer"] == p]) for p in places]
                 told.append((f"{grid.names[i]}, {when}", figures))
     plot = None
-    if found:
+    if len(layers) > 1:
         words = Words("layer", title.partition(": ")[2], "before training", whole=True)
         about = f"{title} over the layers; solid after training, dashed before"
         plot = lines(found, grid.axes, len(grid.settings), words, about)
@@ -83,6 +85,7 @@ def _measure(grid: Grid, title: str, given: dict[int, list[dict[str, Any]]]) -> 
         plot=plot,
         columns=[*(["value"] if flat else []), *(f"layer {layer}" for layer in layers)],
         rows=told,
+        seeds=max(len(setting.cells) for setting in grid.settings),
     )
 
 
@@ -104,11 +107,24 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
 
 
 def _about(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the definition with n, unit and split."""
-    definitions = list(dict.fromkeys(row.get("definition", "") for row in rows))
+    """Return the definition with n, unit and split; what differs between layers is told apart."""
+    by_column: dict[str, list[str]] = {}
+    for row in rows:
+        column = f"layer {row['layer']}" if _layered(row) else "value"
+        by_column.setdefault(column, _clauses(row.get("definition") or ""))
+    shared = [c for c in next(iter(by_column.values())) if all(c in o for o in by_column.values())]
+    own = {
+        column: " ".join(clause.rstrip(";. ") for clause in clauses if clause not in shared)
+        for column, clauses in by_column.items()
+    }
     counted = dict.fromkeys(
-        f"n = {row['n']} {row.get('unit', 'trial')}s, {row.get('split', 'split not told')}"
+        f"n = {of_units(row['n'], row.get('unit', 'trial'))}, {row.get('split', 'split not told')}"
         for row in rows
         if row.get("n")
     )
-    return " ".join([*filter(None, definitions), f"({'; '.join(counted)})" if counted else ""])
+    parts = [" ".join(shared), *(f"{column}: {text}." for column, text in own.items() if text)]
+    return " ".join([*filter(None, parts), f"({'; '.join(counted)})" if counted else ""])
+
+
+def _clauses(definition: str) -> list[str]:
+    return re.split(r"(?<=[;.]) ", definition)

@@ -50,7 +50,7 @@ def forest(grid: Grid, label: str) -> Plot:
         told.append(", ".join([words, *marks]))
     n_keys = _keys(axes, grid, label, order)
     fig.set_size_inches(8.6, 1.2 + 0.36 * max(heights) + 0.22 * n_keys)
-    axes.set_yticks(heights, [_short(grid.names[i]) for i in order])
+    axes.set_yticks(heights, [_in_lines(grid.names[i]) for i in order])
     axes.set_ylim(max(heights) + 0.6, -0.6)
     if _is_share(grid, label):
         axes.set_xlim(min(-0.02, axes.get_xlim()[0]), 1.02)
@@ -105,7 +105,9 @@ def heat_map(grid: Grid, label: str) -> tuple[Plot, str] | None:
         for column, value in zip(column_levels, line, strict=True)
     ]
     caption = f"Rows: {title_of_rows}; columns: {title_of_columns}. Colours run from {low:g} to "
-    caption += f"{high:g}. Hatched squares: no figure."
+    caption += f"{high:g}."
+    if np.isnan(means).any():
+        caption += " Hatched squares: no figure."
     if rest:
         over = " and ".join(axis.title for axis in rest)
         caption += f" Each square is a mean over {over}, which the table tells apart."
@@ -199,9 +201,14 @@ def _empty_square(axes: Axes, row: int, column: int) -> None:
     axes.add_patch(square)
 
 
+def _in_lines(text: str, most: int = 50) -> str:
+    """Return a name in lines, parted where one axis ends."""
+    lines = [""]
+    for part in text.split(", "):
+        longer = f"{lines[-1]}, {part}" if lines[-1] else part
+        lines = [*lines[:-1], longer] if len(longer) <= most or not lines[-1] else [*lines, part]
+    return ",\n".join(lines)
+
+
 def _wrapped(text: str) -> str:
     return text.replace(", ", ",\n")
-
-
-def _short(text: str, most: int = 60) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -100,14 +100,25 @@ def _training(grid: Grid, i: int) -> dict[str, str] | None:
     if not told:
         return None
     seconds = [one["seconds_per_step"] for one in told if one.get("seconds_per_step") is not None]
-    trained = {one["parameters"] for one in told if one.get("parameters") is not None}
-    total = {one["total"] for one in told if one.get("total") is not None}
+    totals = {one["total"] for one in told if one.get("total") is not None}
+    groups: dict[str, set[int]] = {}
+    for one in told:
+        for name, n in one["parameters"].items():
+            groups.setdefault(name, set()).add(n)
     return {
-        "parameters": " to ".join(f"{n:,}" for n in sorted(trained)).replace(",", " "),
-        "total": " to ".join(f"{n:,}" for n in sorted(total)).replace(",", " "),
+        "parameters": _numbers(totals),
+        "groups": ", ".join(
+            f"{name.replace('_', ' ')} {_numbers(sizes)}" for name, sizes in groups.items()
+        ),
         "seconds": f"{fmean(seconds):.3g}" if seconds else "",
         "steps": " to ".join(str(n) for n in sorted({t["steps"] for t in told if t.get("steps")})),
     }
+
+
+def _numbers(found: set[int]) -> str:
+    """Return "1 234 567", or the range where there are several."""
+    ends = dict.fromkeys((min(found), max(found))) if found else {}
+    return " to ".join(f"{n:,}" for n in ends).replace(",", " ")
 
 
 def _control_line(grid: Grid, control: str, columns: list[Column]) -> tuple[str, list[str]]:

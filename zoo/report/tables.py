@@ -68,6 +68,11 @@ def axis_title(axis: str) -> str:
     return axis.removesuffix(".name").replace(".params.", " ").replace(".train.", " ")
 
 
+def of_units(n: int | str, unit: str) -> str:
+    """Return "30 trials", "10 classes"."""
+    return f"{n} {unit}{'es' if unit.endswith('s') else 's'}"
+
+
 def value_text(value: Any) -> str:
     """Return a recipe's value as a person would write it."""
     if isinstance(value, dict):
@@ -88,7 +93,7 @@ def figure(metric: dict[str, Any] | None) -> Figure:
             reason=metric.get("reason") or "not computed", definition=metric.get("definition", "")
         )
     ci95 = metric.get("ci95")
-    about = f"n = {metric['n']} {metric['unit']}s · {metric['split']}"
+    about = f"n = {of_units(metric['n'], metric['unit'])} · {metric['split']}"
     about += "".join(
         f" · {words}: {value:.3f}" for words, value in metric.get("beside", {}).items()
     )
@@ -143,7 +148,7 @@ def _gain(gain: dict[str, Any] | None) -> Figure:
     if gain.get("value") is None:
         return Figure(reason=gain["reason"])
     ends = gain.get("ci95")
-    about = f"n = {gain['n']} {gain['unit']}s"
+    about = f"n = {of_units(gain['n'], gain['unit'])}"
     if "p_holm" in gain:
         about += f" · p = {gain['p_holm']:.4f} (Holm)"
     return Figure(

@@ -57,18 +57,25 @@ def squared_centroid_distance(clouds: Clouds) -> Statistic:
     return figure
 
 
-def centroid_angle(clouds: Clouds) -> Statistic:
-    """Return the angle between the clouds' means, seen from zero, in degrees.
+def minus_cosine(clouds: Clouds) -> Statistic:
+    """Return the cosine between the clouds' means, seen from zero, its sign turned.
 
-    As in the distance, no trial is paired with itself.
+    As in the distance, no trial is paired with itself; noise may thereby take it beyond 1. It
+    rises with the angle, which `angle_of` makes of it in the end: an angle that is cut off at 0
+    for every trial left out would look certain.
     """
 
     def figure(keep_RN: np.ndarray) -> np.ndarray:
         eeg_R, text_R = (_pairs(keep_RN, gram) for gram in (clouds.eeg_NN, clouds.text_NN))
         lengths_R = np.sqrt(eeg_R.clip(min=0) * text_R.clip(min=0))
-        return _degrees(_ratio(_pairs(keep_RN, clouds.cross_NN), lengths_R))
+        return -_ratio(_pairs(keep_RN, clouds.cross_NN), lengths_R)
 
     return figure
+
+
+def angle_of(minus_cosine: float) -> float:
+    """Return the angle, in degrees."""
+    return float(_degrees(np.asarray(-minus_cosine)))
 
 
 def pair_angle(gram_NN: np.ndarray) -> Statistic:

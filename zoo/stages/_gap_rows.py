@@ -11,7 +11,8 @@ import numpy as np
 from zoo.stages._gap_geometry import (
     Clouds,
     alignment,
-    centroid_angle,
+    angle_of,
+    minus_cosine,
     pair_angle,
     relative_change,
     share,
@@ -21,7 +22,7 @@ from zoo.stages._gap_geometry import (
 from zoo.stages._gap_jackknife import Statistic, jackknife
 from zoo.stages._gap_probe import probe
 from zoo.stages._gap_states import FINAL, UNMASKED, Place, Products
-from zoo.statistics import Units, bootstrap, wilson
+from zoo.statistics import MIN_CLUSTERS, Units, bootstrap, wilson
 
 Row = dict[str, Any]
 
@@ -30,9 +31,10 @@ MEANING = {
     "centroid_distance": "Distance between the mean EEG-made and the mean real-text state, over "
     "the root mean square distance of the text states from their mean; {where}; a trial's states "
     "are one vector of all tokens; real text is the prompt of each trial's class by {text}. "
-    "Squared, it is a mean over pairs of distinct trials, so that few trials add no distance.",
+    "Squared, it is a mean over pairs of distinct trials, so that few trials add no distance; an "
+    "estimate below 0 is told as 0, and what is known by the interval alone.",
     "angle_between_centroids": "Angle between the mean EEG-made and the mean real-text state, in "
-    "degrees, seen from zero; {where}; vectors and real text as in centroid_distance.",
+    "degrees, seen from zero; {where}; vectors, pairs and real text as in centroid_distance.",
     "angle_within_eeg": "Mean angle between the EEG-made states of two trials, in degrees, seen "
     "from zero; {where}; a trial's states are one vector of all tokens.",
     "angle_within_text": "Mean angle between the real-text states of two distinct classes, in "
@@ -115,8 +117,11 @@ class Scored:
         *bounds: float,
         shown: Callable[[float], float] = float,
     ) -> list[Row]:
+        """Return one row in a list; none where the figure, or its interval, is not defined."""
         low, high = bounds
         value, ci95 = jackknife(statistic, self.units, bounds=(low, high), shown=shown)
+        if ci95 is None and self.units.count() >= MIN_CLUSTERS:
+            return []  # without some unit there is no such figure: it hangs on that unit
         if ci95 is None:
             how = f" No interval: {self.units.describe()} are too few."
         else:
@@ -172,8 +177,10 @@ def rows_at(
     if place in (0, FINAL):
         apart = squared_centroid_distance(clouds)
         rows += scored.jackknifed("centroid_distance", when, place, apart, 0, np.inf, shown=np.sqrt)
-        between, within = centroid_angle(clouds), pair_angle(clouds.eeg_NN)
-        rows += scored.jackknifed("angle_between_centroids", when, place, between, 0, 180)
+        between, within = minus_cosine(clouds), pair_angle(clouds.eeg_NN)
+        rows += scored.jackknifed(
+            "angle_between_centroids", when, place, between, -1, 1, shown=angle_of
+        )
         rows += scored.jackknifed("angle_within_eeg", when, place, within, 0, 180)
         angle = pair_angle(text_KK)(np.ones((1, len(text_KK))))[0]
         about = {"n": len(text_KK), "unit": "class"}
