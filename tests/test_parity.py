@@ -6,7 +6,7 @@ import pytest
 from zoo.registries import METRICS
 
 #: Definitions of this project, which no library computes.
-OURS = {"image_class_accuracy", "decoded_class_agreement", "copy_share"}
+OURS = {"image_class_accuracy", "decoded_class_agreement", "copy_share", "text_gap"}
 
 
 @pytest.mark.parametrize("case", parity.CASES, ids=lambda c: f"{c.metric}-{c.reference}")

@@ -255,7 +255,8 @@ def test_one_layer_is_a_table_and_what_layers_share_is_told_once(tmp_path):
     def row(layer, when, where):
         return {"measure": "distance", "layer": layer, "when": when, "value": 0.5, "ci95": None,
                 "n": 10, "unit": "class", "split": "test",
-                "definition": f"Distance of the means; {where}; all tokens. No interval."}  # fmt: skip
+                "definition": f"Distance of the means; {where}; all tokens. No interval.",
+                }  # fmt: skip
 
     rows = [row(place, when, where) for when in ("before", "after")
             for place, where in ((0, "at the input"), (None, "final states"))]  # fmt: skip

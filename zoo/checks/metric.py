@@ -20,6 +20,7 @@ from zoo.contracts import Metric, MetricInputs, MetricResult, TowerOutput
 from zoo.metrics._classes import FIELDS
 from zoo.stages._gap_rows import Scored, rows_at
 from zoo.stages._gap_states import products
+from zoo.stages.gap import FEWEST
 from zoo.statistics import Units
 
 #: What a metric may name in ``needs``, and the `MetricInputs` fields behind each name.
@@ -104,6 +105,8 @@ def example(
 @cache
 def _gap(perfect: bool, n: int, n_classes: int, seed: int) -> dict[str, Any]:
     """Return what the stage gap would find: states that are those of text, or lie elsewhere."""
+    if n < FEWEST:
+        return {"reason": f"not computed: needs {FEWEST} trials, there are {n}"}
     rng = np.random.default_rng(seed)
     of_class = np.arange(n) % n_classes
     text = rng.normal(size=(n_classes, 2, 3))
