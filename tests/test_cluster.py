@@ -369,6 +369,7 @@ def test_an_address_where_nobody_listens_is_refused_quickly(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "_load", lambda *_, **__: recipe())
+    monkeypatch.setattr(cluster, "ANSWER", 0.5)
     began = time.monotonic()
     with pytest.raises(SystemExit) as ended:
         cli.main(["run", "paper", "--store", str(tmp_path / "s"), "--dask", "tcp://127.0.0.1:9"])
@@ -387,6 +388,10 @@ def test_an_address_where_nobody_listens_is_refused_quickly(
         ({"dask": "tcp://a:1", "processes": 2}, "--processes 2 divides one training, --dask runs"),
         ({"worker_memory": "1GB"}, "--worker-memory limits the workers that --workers starts"),
         ({"workers": 2, "worker_memory": "lots"}, "--worker-memory lots: that is no size"),
+        ({"workers": 2, "worker_memory": "0"}, "--worker-memory 0: name a size between 512.00 MiB"),
+        ({"workers": 2, "worker_memory": "-8GB"}, "--worker-memory -8GB: name a size between"),
+        ({"workers": 2, "worker_memory": "9PB"}, "--worker-memory 9PB: name a size between"),
+        ({"workers": 9999}, "--workers 9999 leaves each .*; name fewer"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], said: str) -> None:
