@@ -26,11 +26,12 @@ from zoo import registries
 from zoo.engine import alike, cluster
 from zoo.engine import plan as planning
 from zoo.engine.alike import Ours, difference
+from zoo.engine.capacity import wants
 from zoo.engine.cluster import Workers, connected
 from zoo.engine.plan import plan
 from zoo.engine.roots import Roots
 from zoo.engine.run import RunResult, run
-from zoo.engine.spread import _wants
+from zoo.engine.spread import _make_ready
 from zoo.engine.store import MANIFEST, Store
 from zoo.engine.task import Setting
 
@@ -289,9 +290,11 @@ def test_each_local_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch)
 def test_stages_that_train_or_draw_ask_for_a_gpu(tmp_path: Path) -> None:
     nodes = plan(recipe(), Roots(), Store(tmp_path)).nodes.values()
     cuda = Setting(store=tmp_path, device="cuda")
-    asking = {node.stage for node in nodes if _wants(node, cuda)["GPU"]}
+    asking = {node.stage for node in nodes if wants(node, cuda)["GPU"]}
     assert asking == {"encode", "condition", "generate", "features", "judge"}
-    assert not any(_wants(node, replace(cuda, device="cpu"))["GPU"] for node in nodes)
+    assert not any(wants(node, replace(cuda, device="cpu"))["GPU"] for node in nodes)
+    prepare = next(node for node in nodes if node.stage == "prepare")
+    _make_ready(prepare, cuda, Ours())  # on a machine without a GPU, too
 
 
 def test_threads_are_shared_or_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
