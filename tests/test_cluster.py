@@ -26,11 +26,12 @@ from zoo import registries
 from zoo.engine import alike, cluster
 from zoo.engine import plan as planning
 from zoo.engine.alike import Ours, difference
+from zoo.engine.capacity import wants
 from zoo.engine.cluster import Workers, connected
 from zoo.engine.plan import plan
 from zoo.engine.roots import Roots
 from zoo.engine.run import RunResult, run
-from zoo.engine.spread import _wants
+from zoo.engine.spread import _make_ready
 from zoo.engine.store import MANIFEST, Store
 from zoo.engine.task import Setting
 
@@ -289,9 +290,11 @@ def test_each_local_worker_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch)
 def test_stages_that_train_or_draw_ask_for_a_gpu(tmp_path: Path) -> None:
     nodes = plan(recipe(), Roots(), Store(tmp_path)).nodes.values()
     cuda = Setting(store=tmp_path, device="cuda")
-    asking = {node.stage for node in nodes if _wants(node, cuda)["GPU"]}
+    asking = {node.stage for node in nodes if wants(node, cuda)["GPU"]}
     assert asking == {"encode", "condition", "generate", "features", "judge"}
-    assert not any(_wants(node, replace(cuda, device="cpu"))["GPU"] for node in nodes)
+    assert not any(wants(node, replace(cuda, device="cpu"))["GPU"] for node in nodes)
+    prepare = next(node for node in nodes if node.stage == "prepare")
+    _make_ready(prepare, cuda, Ours())  # on a machine without a GPU, too
 
 
 def test_threads_are_shared_or_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,6 +372,7 @@ def test_an_address_where_nobody_listens_is_refused_quickly(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "_load", lambda *_, **__: recipe())
+    monkeypatch.setattr(cluster, "ANSWER", 0.5)
     began = time.monotonic()
     with pytest.raises(SystemExit) as ended:
         cli.main(["run", "paper", "--store", str(tmp_path / "s"), "--dask", "tcp://127.0.0.1:9"])
@@ -387,6 +391,10 @@ def test_an_address_where_nobody_listens_is_refused_quickly(
         ({"dask": "tcp://a:1", "processes": 2}, "--processes 2 divides one training, --dask runs"),
         ({"worker_memory": "1GB"}, "--worker-memory limits the workers that --workers starts"),
         ({"workers": 2, "worker_memory": "lots"}, "--worker-memory lots: that is no size"),
+        ({"workers": 2, "worker_memory": "0"}, "--worker-memory 0: name a size between 512.00 MiB"),
+        ({"workers": 2, "worker_memory": "-8GB"}, "--worker-memory -8GB: name a size between"),
+        ({"workers": 2, "worker_memory": "9PB"}, "--worker-memory 9PB: name a size between"),
+        ({"workers": 9999}, "--workers 9999 leaves each .*; name fewer"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], said: str) -> None:

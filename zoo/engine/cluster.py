@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 GPU = "GPU"
 #: How often a node may take its worker down with it before it counts as failed.
 DEATHS = 3
+#: Bytes that a worker takes once torch is imported.
+LEAST = 512 * 2**20
 #: Seconds to wait for an answer of a scheduler.
 ANSWER = 5
 
@@ -70,16 +72,10 @@ class Workers:
                 "by side: name one of them"
             )
         _require_dask(option)
-        if memory is not None:
-            from dask.utils import parse_bytes
-
-            try:
-                parse_bytes(memory)
-            except ValueError as error:
-                raise UserError(
-                    f"--worker-memory {memory}: that is no size; write 8GB or 500MiB"
-                ) from error
-        return cls(local=local, memory=memory, address=address)
+        asked = cls(local=local, memory=memory, address=address)
+        if local is not None:
+            asked.bytes_each()  # refused now, where it cannot be met
+        return asked
 
     def threads(self, asked: int | None) -> int | None:
         """Return the threads of each task: `asked`, else an equal part of this machine's cores;
@@ -90,6 +86,40 @@ class Workers:
         from dask.system import CPU_COUNT
 
         return max(1, int(CPU_COUNT) // self.local)
+
+    def bytes_each(self) -> int:
+        """Return what each local worker may use: `memory`, else an equal part of this machine's.
+
+        Raises
+        ------
+        UserError
+            A size that is none, more than this machine has, or too little to begin with.
+        """
+        from dask.utils import format_bytes, parse_bytes
+        from distributed.system import MEMORY_LIMIT
+
+        assert self.local is not None
+        least = format_bytes(LEAST)
+        if self.memory is None:
+            part = int(MEMORY_LIMIT) // self.local
+            if part < LEAST:
+                raise UserError(
+                    f"--workers {self.local} leaves each {format_bytes(part)} of this machine's "
+                    f"memory, and none can begin with less than {least}; name fewer"
+                )
+            return part
+        try:
+            size = int(parse_bytes(self.memory))
+        except (ValueError, OverflowError) as error:
+            raise UserError(
+                f"--worker-memory {self.memory}: that is no size; write 8GB or 500MiB"
+            ) from error
+        if not LEAST <= size <= MEMORY_LIMIT:
+            raise UserError(
+                f"--worker-memory {self.memory}: name a size between {least}, which a worker takes "
+                f"to begin with, and {format_bytes(int(MEMORY_LIMIT))}, which this machine has"
+            )
+        return size
 
 
 def _require_dask(option: str) -> None:
@@ -158,7 +188,7 @@ def _local_cluster(workers: Workers, device: str) -> Iterator[str]:
     options: dict[str, Any] = {
         **here,
         "nthreads": 1,
-        "memory_limit": workers.memory or _equal_part(workers.local),
+        "memory_limit": workers.bytes_each(),
         "silence_logs": logging.CRITICAL,
         "resources": {GPU: 1} if gpus else {},
         "config": dict(_LOCAL),
@@ -182,12 +212,6 @@ def _environment(gpu: str | None) -> dict[str, str]:
     """Return what a worker's environment has besides ours: several bars cannot share a line."""
     silent = {"TQDM_DISABLE": "1"}
     return silent if gpu is None else {**silent, "CUDA_VISIBLE_DEVICES": gpu}
-
-
-def _equal_part(count: int) -> int:
-    from distributed.system import MEMORY_LIMIT
-
-    return int(MEMORY_LIMIT // count)
 
 
 def _gpus(count: int) -> list[str]:

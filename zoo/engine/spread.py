@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
-from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.errors import UserError
 from zoo.engine.alike import Ours, difference, require_alike, wait_until
+from zoo.engine.capacity import GONE, ON_GPU, SLOT, capacity, require_gpu, wants
 from zoo.engine.cluster import GPU, Workers, connected
 from zoo.engine.device import prepare_torch
 from zoo.engine.graph import Node, Plan
@@ -25,18 +25,10 @@ from zoo.progress import bar
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-#: Stages that want a GPU where the device is one.
-ON_GPU = frozenset({"encode", "condition", "generate", "features", "judge"})
-#: What each task takes one of: a thread of a worker.
-SLOT = "slot"
 #: Seconds after which workers that have come are seen, if no stage ends before.
 LOOK = 1.0
 #: The topic under which workers tell what they begin.
 TOPIC = "zoo"
-_GONE = (
-    "the Dask scheduler is gone or has given up the tasks of this run; what is finished is in "
-    "the store: the same command goes on from there"
-)
 
 
 def spread(
@@ -65,7 +57,7 @@ def spread(
         ours = Ours()
         with connected(workers, setting.device) as client:
             require_alike(client, ours, setting)
-            _require_gpu(client, lacking, setting, workers)
+            require_gpu(client, lacking, setting, workers)
             _say_who(client, say)
             ended |= _Run(client, lacking, store, setting, ours, essential, say).all()
     return _in_order(plan, ended)
@@ -82,35 +74,6 @@ def _in_order(plan: Plan, ended: dict[str, Done]) -> list[Done]:
             failures[key] = done.failure
         ordered.append(done)
     return ordered
-
-
-def _wants(node: Node, setting: Setting) -> Counter[str]:
-    """Return what a node takes while it runs."""
-    on_gpu = setting.device.partition(":")[0] == "cuda" and node.stage in ON_GPU
-    return Counter({SLOT: 1, GPU: 1} if on_gpu else {SLOT: 1})
-
-
-def _capacity(client: Client) -> Counter[str]:
-    """Return what the workers that are there now can run at a time."""
-    try:
-        workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    except OSError as error:
-        raise UserError(_GONE) from error
-    if not workers:
-        return Counter({SLOT: 1, GPU: 1})  # one node waits for the first that comes
-    gpus = sum(int(worker["resources"].get(GPU, 0)) for worker in workers)
-    return Counter({SLOT: sum(worker["nthreads"] for worker in workers), GPU: gpus})
-
-
-def _require_gpu(client: Client, nodes: list[Node], setting: Setting, workers: Workers) -> None:
-    """Refuse workers without the resource: tasks that ask for it would wait for ever."""
-    there = client.scheduler_info(n_workers=-1)["workers"].values()
-    offered = any(worker["resources"].get(GPU, 0) >= 1 for worker in there)
-    if there and not offered and any(_wants(node, setting)[GPU] for node in nodes):
-        raise UserError(
-            f"--device {setting.device}: no worker of {workers.address} offers the resource {GPU}; "
-            f'start it with: dask worker {workers.address} --nthreads 1 --resources "{GPU}=1"'
-        )
 
 
 def _say_who(client: Client, say: Callable[[str], None]) -> None:
@@ -181,15 +144,15 @@ class _Run:
         cannot because an input failed goes to `ended`.
         """
         failures = {key: done.failure for key, done in ended.items() if done.failure is not None}
-        free = _capacity(self.client)
+        free = capacity(self.client)
         for node, _ in self.under_way.values():
-            free.subtract(_wants(node, self.setting))
+            free.subtract(wants(node, self.setting))
         lacking = {*waiting, *(node.key for node, _ in self.under_way.values())}
         chosen = []
         for key, node in list(waiting.items()):
             if free[SLOT] <= 0:
                 break
-            wanted = _wants(node, self.setting)
+            wanted = wants(node, self.setting)
             in_the_way = blocked(node, failures)
             if in_the_way:
                 ended[key] = Done(key, failure=in_the_way)
@@ -207,7 +170,7 @@ class _Run:
         """Hand one node to the scheduler."""
         # Equal for equal requests alone, so that two clients share what both want.
         name = f"{node.key}-{self.digest}"
-        wanted = _wants(node, self.setting)
+        wanted = wants(node, self.setting)
         future = self.client.submit(
             run_on_worker, node, self.setting, self.ours, name,
             key=name, pure=True, resources={GPU: wanted[GPU]} if wanted[GPU] else None,
@@ -230,7 +193,7 @@ class _Run:
             message = f"was made, but cannot be seen in the store {self.store.root} from here"
             return Done(node.key, failure=Failure(node.label, message))
         if future.status != "error":
-            raise UserError(_GONE)
+            raise UserError(GONE)
         return Done(node.key, failure=_lost(future, node))
 
     def hear(self, event: tuple[float, dict[str, Any]]) -> None:
@@ -240,7 +203,7 @@ class _Run:
             return
         node, _ = self.under_way[name]
         if text is not None:
-            self.say(text)
+            self.say(f"{text} ({node.label})")
         elif node.key in self.announced:
             self.say(f"    a worker ended; {node.label} begins again")
         else:
@@ -296,7 +259,8 @@ def _make_ready(node: Node, setting: Setting, ours: Ours) -> None:
                 f"worker {_worker().address} does not see the {role} {key} in the store "
                 f"{setting.store}; all machines have to share that folder, under the same path"
             )
-    prepare_torch(setting.device, setting.threads)
+    # What needs no GPU may be on a machine without one.
+    prepare_torch(setting.device if node.stage in ON_GPU else "cpu", setting.threads)
 
 
 def _portable(mistake: UserError | None) -> UserError | None:
