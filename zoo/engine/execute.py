@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,7 +78,10 @@ def execute(
         for done in spread(plan, store, setting, workers, essential=_essential(plan), say=say):
             outcome.note(done)
         return outcome
-    return _one_by_one(plan, store, setting, say)
+    try:
+        return _one_by_one(plan, store, setting, say)
+    finally:
+        gc.unfreeze()  # what `run_task` has frozen may be the caller's
 
 
 def _one_by_one(plan: Plan, store: Store, setting: Setting, say: Callable[[str], None]) -> Outcome:

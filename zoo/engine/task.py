@@ -190,8 +190,13 @@ def _facts(node: Node, seconds: float, device: str, threads: int | None) -> dict
 
 
 def _free() -> None:
-    """Drop the models of the node that has just ended."""
+    """Drop the models of the node that has just ended.
+
+    What is left are the libraries that it loaded, a million objects: they are put where the next
+    collection does not look. `execute` gives them back.
+    """
     gc.collect()
+    gc.freeze()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
