@@ -247,7 +247,7 @@ def test_layers_are_told_before_and_after(gap):
     text = gap[0].text
     assert "Linear CKA of EEG-made and real text. (n = 40 trials, test) Mean over 5 seeds." in text
     without = text[text.index("gap: centroid distance") :]
-    assert "opens none, after 1.500 5 seeds, 1.500 to 1.500" in without[:200]
+    assert "opens none, after 1.500 5 seeds, 1.500 to 1.500" in without[:300]
     assert not alts(gap[0], "gap: centroid")
 
 
@@ -255,8 +255,7 @@ def test_one_layer_is_a_table_and_what_layers_share_is_told_once(tmp_path):
     def row(layer, when, where):
         return {"measure": "distance", "layer": layer, "when": when, "value": 0.5, "ci95": None,
                 "n": 10, "unit": "class", "split": "test",
-                "definition": f"Distance of the means; {where}; all tokens. No interval.",
-                }  # fmt: skip
+                "definition": f"Distance; {where}; all tokens. No interval."}  # fmt: skip
 
     rows = [row(place, when, where) for when in ("before", "after")
             for place, where in ((0, "at the input"), (None, "final states"))]  # fmt: skip
@@ -269,7 +268,7 @@ def test_one_layer_is_a_table_and_what_layers_share_is_told_once(tmp_path):
     found = page(tmp_path)
     assert not alts(found, "gap: distance over the layers")
     assert (
-        "Distance of the means; all tokens. No interval. layer 0: at the input. "
+        "Distance; all tokens. No interval. layer 0: at the input. "
         "value: final states. (n = 10 classes, test) The numbers, before and after training"
     ) in found.text
 
