@@ -74,6 +74,7 @@ def _measure(grid: Grid, title: str, given: dict[int, list[dict[str, Any]]]) -> 
                 places: list[int | None] = [*([None] if flat else []), *layers]
                 figures = [_figure([r for r in of_when if r["layer"] == p]) for p in places]
                 told.append((f"{grid.names[i]}, {when}", figures))
+    seeds = max(len(setting.cells) for setting in grid.settings)
     plot = None
     if len(layers) > 1:
         words = Words("layer", title.partition(": ")[2], "before training", whole=True)
@@ -81,11 +82,11 @@ def _measure(grid: Grid, title: str, given: dict[int, list[dict[str, Any]]]) -> 
         plot = lines(found, grid.axes, len(grid.settings), words, about)
     return Measure(
         title=title,
-        definition=_about([row for rows in given.values() for row in rows]),
+        definition=_about([row for rows in given.values() for row in rows], several=seeds > 1),
         plot=plot,
         columns=[*(["value"] if flat else []), *(f"layer {layer}" for layer in layers)],
         rows=told,
-        seeds=max(len(setting.cells) for setting in grid.settings),
+        seeds=seeds,
     )
 
 
@@ -106,12 +107,17 @@ def _figure(rows: Sequence[dict[str, Any]]) -> Figure:
     return Figure(value=f"{values[0]:.3f}", interval=interval, about="1 seed")
 
 
-def _about(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the definition with n, unit and split; what differs between layers is told apart."""
+def _about(rows: Sequence[dict[str, Any]], *, several: bool) -> str:
+    """Return the definition with n, unit and split; what differs between layers is told apart.
+
+    Of several seeds the table has the range, not the interval that each seed was given.
+    """
     by_column: dict[str, list[str]] = {}
     for row in rows:
         column = f"layer {row['layer']}" if _layered(row) else "value"
-        by_column.setdefault(column, _clauses(row.get("definition") or ""))
+        clauses = _clauses(row.get("definition") or "")
+        kept = [c for c in clauses if not (several and c.startswith("95 % interval"))]
+        by_column.setdefault(column, kept)
     shared = [c for c in next(iter(by_column.values())) if all(c in o for o in by_column.values())]
     own = {
         column: " ".join(clause.rstrip(";. ") for clause in clauses if clause not in shared)
