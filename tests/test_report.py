@@ -309,3 +309,12 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         with pytest.raises(UserError, match="is not JSON"):
             write_report(tmp_path)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_papers_figures_stand_below_those_of_a_single_cell(tmp_path):
+    about = {"metric": "accuracy", "value": 0.5625, "sd": None, "n": 128, "note": "", "where": {}}
+    about |= {"source": "Table 1", "cells": ["cell"], "comparable": False}
+    about |= {"why_not": "not comparable: simulated EEG stands in"}
+    write(tmp_path, [entry(None)], published=[about])
+    line = "paper: 0.562 (accuracy), n = 128, Table 1 — not comparable: simulated EEG stands in"
+    assert line in page(tmp_path).text

@@ -17,7 +17,7 @@ from zoo.report.grid import Grid, grid_of
 from zoo.report.grid_curves import learning, over_quantities
 from zoo.report.grid_layers import measures
 from zoo.report.grid_plots import forest, heat_map
-from zoo.report.grid_table import table
+from zoo.report.grid_table import published_line, table
 from zoo.report.strip import SHOWN, strip
 
 #: With more cells than this, curves and pictures stay in their folders.
@@ -112,6 +112,10 @@ def _cell(
         "seed": group[0]["seed"],
         "controls": [tables.control_title(control) for control in controls],
         "rows": tables.rows(finals),
+        # Of a grid they stand in its table.
+        "published": [published_line(one) for one in results.get("published") or []]
+        if n_cells == 1
+        else [],
         "definitions": [pair for pair in tables.definitions(finals) if pair not in told],
         **_trust(group[0], results),
         "snapshots": [
