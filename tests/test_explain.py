@@ -155,14 +155,11 @@ def test_what_follows_says_only_that_its_input_differs() -> None:
         "new": planned(OTHER_RATE).cells[0].encode,
         "upstream": "above",
     }
-    key = first(found, "condition").nearest.key
     text = explain_text(found.to_json())
-    assert (
-        f"\ncondition toy_conditioner · seed 0: not as {key[:22]}… "
-        "(condition toy_conditioner · seed 0)\n    input encode: another one, explained above\n"
-    ) in text
+    alone = "its inputs alone differ, explained above"
+    assert f"\ncondition toy_conditioner · seed 0: {alone}\n" in text
     assert "\n    encoder.params.rate: 0.5 -> 0.25\n" in text
-    assert "    input condition, encode: another one, explained above\n" in text
+    assert f"\ngenerate toy_conditioner · seed 0: {alone}\n" in text
 
 
 def test_an_input_may_be_new_or_in_the_store() -> None:
@@ -397,3 +394,27 @@ def test_values_that_look_alike_when_cut_are_shown_whole() -> None:
         f"    fingerprint: {old} -> {new}",
         f"    note: {'x' * 59}… -> y",
     ]
+
+
+def test_many_modules_are_summed_up() -> None:
+    differences = [{"kind": "code", "name": f"zoo.m{i}", "new": "used"} for i in range(9)]
+    differences += [{"kind": "param", "name": "train.epochs", "old": 1, "new": 2}]
+    near = {"key": "encode-1", "label": "encode b"}
+    node = {
+        "label": "encode a", "stage": "encode", "state": "missing", "nearest": near,
+        "differences": differences,
+    }  # fmt: skip
+    text = explain_text({"recipe": "r", "cell": "c", "nodes": [node]})
+    assert text.endswith(
+        "    train.epochs: 1 -> 2\n"
+        "    code newly used: zoo.m0, zoo.m1, zoo.m2, zoo.m3, zoo.m4, zoo.m5 and 3 more"
+    )
+
+
+def test_another_metric_is_nothing_to_compare_with() -> None:
+    ran(replace(CELL, metrics=CELL.metrics[:1]))
+    found = explained(replace(CELL, metrics=CELL.metrics[1:2]))
+    missing = [one for one in found.nodes if one.node.stage == "evaluate"]
+    assert missing
+    assert all(one.nearest is None for one in missing)
+    assert ": the store holds nothing like it" in explain_text(found.to_json())

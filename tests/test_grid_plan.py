@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import Counter
 from dataclasses import replace
@@ -15,9 +16,11 @@ from plan_grids import SMALL, planned
 from cli import main
 from zoo.engine import plan as planning
 from zoo.engine.execute import execute
+from zoo.engine.forecast_plan import forecast_plan
 from zoo.engine.graph import Plan
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
+from zoo.plan_text import plan_json, plan_text
 from zoo.recipe.cells import Cell
 from zoo.recipe.grid import cell_ids
 
@@ -121,6 +124,36 @@ def test_planning_grows_with_the_cells_and_not_with_their_square(monkeypatch) ->
     seconds(20)  # imports, sources
     small, large = min(seconds(100) for _ in range(3)), seconds(800)
     assert large < 3 * 8 * small
+
+
+def calls_of(n_rates: int) -> int:
+    """Return how many functions are called for planning a grid, predicting and printing it."""
+    rates = [1e-4 * (1 + i) for i in range(n_rates)]
+    counted = 0
+
+    def count(_frame: object, event: str, _arg: object) -> None:
+        nonlocal counted
+        counted += event == "call"
+
+    sets = (f"grid.conditioner.train.lr={rates}", "grid.seed=[0, 1]")
+    sys.setprofile(count)
+    try:
+        plan = planned("controls=[shuffled_eeg, class_label]", *SMALL[1:], *sets)
+        expected = forecast_plan(plan, Roots(), Store("/no/store"), threads=1)
+        facts = {**plan.to_json(), **expected}
+        plan_text(facts)
+        plan_json(facts)
+    finally:
+        sys.setprofile(None)
+    assert facts["cells"] == 2 * n_rates
+    return counted
+
+
+def test_a_cell_more_costs_the_same_in_a_large_grid() -> None:
+    """Counted in calls, which no other process disturbs."""
+    calls_of(1)  # imports, sources
+    few, some, many = calls_of(4), calls_of(8), calls_of(24)
+    assert (many - some) / 16 < 1.1 * (some - few) / 4
 
 
 def test_ids_of_many_cells_are_unique_and_made_at_once() -> None:

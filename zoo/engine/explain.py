@@ -21,9 +21,14 @@ from zoo.registries import registry_of
 NAMED = 10
 #: How `zoo.engine.code` names the module of a plug-in: "plug-in encoder my_net".
 PLUG_IN = "plug-in"
+#: Which parameters say what a stage does.
+_DOES = {"evaluate": ("metric",), "features": ("tower", "network", "name", "of")}
 #: What is read of a manifest.
 FACTS = ("params", "inputs", "code", "modules", "libraries")
 
+#: What entries have in common that can be held against each other: the stage, and of stages that
+#: do different things the metric or the network.
+Work = tuple[str, ...]
 #: (kind, name) -> canonical JSON of every ingredient of a key, as far as a manifest tells.
 Ingredients = dict[tuple[str, str], str]
 
@@ -90,6 +95,10 @@ class _Shelf:
                 self.manifests[entry.key] = {fact: manifest[fact] for fact in FACTS}
                 self.entries[entry.key] = entry
         self.ingredients = {key: self._ingredients(key) for key in self.manifests}
+        self.by_work: dict[Work, list[str]] = {}
+        for key, made in self.manifests.items():
+            work = _work(self.entries[key].stage, made["params"])
+            self.by_work.setdefault(work, []).append(key)
         self.lineages: dict[str, set[str]] = {}
 
     def explain(self, node: Node, above: Mapping[str, Explained]) -> Explained:
@@ -105,10 +114,10 @@ class _Shelf:
             ]
             return len(differing), len(strangers), -entry.last_used, key
 
-        same_stage = [key for key, entry in self.entries.items() if entry.stage == node.stage]
-        if not same_stage:
+        alike = self.by_work.get(_work(node.stage, node.params))
+        if not alike:
             return Explained(node, "missing")
-        nearest = min(same_stage, key=distance)
+        nearest = min(alike, key=distance)
         old = self.ingredients[nearest]
         differences = []
         for kind, name in sorted(_differing(old, wanted)):
@@ -181,6 +190,10 @@ class _Shelf:
             held = [k for k in self.manifests[key]["inputs"].values() if k in self.manifests]
             self.lineages[key] = {key}.union(*(self._lineage(k) for k in held))
         return self.lineages[key]
+
+
+def _work(stage: str, params: Mapping[str, Any]) -> Work:
+    return stage, *(str(params.get(name)) for name in _DOES.get(stage, ()))
 
 
 def _flat(

@@ -6,6 +6,10 @@ import re
 from typing import Any
 
 _LONGEST = 60
+#: Most modules that have a line of their own, or are named in one.
+_MODULES = 6
+#: Stages that do different things: of what they have in common nothing is to be learned.
+_MANY = ("evaluate", "features")
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")
 _UPSTREAM = {
     "above": "explained above",
@@ -30,14 +34,36 @@ def _node(node: dict[str, Any]) -> list[str]:
     if node["state"] == "damaged":
         return [f"{label}: its entry is damaged, it is made again"]
     if node["nearest"] is None:
-        return [f"{label}: the store holds no {node['stage']}"]
-    lines = [_difference(d) for d in node["differences"] if d["kind"] != "input"]
-    lines += _inputs([d for d in node["differences"] if d["kind"] == "input"])
+        nothing = "nothing like it" if node["stage"] in _MANY else f"no {node['stage']}"
+        return [f"{label}: the store holds {nothing}"]
+    differences = node["differences"]
+    if differences and all(d.get("upstream") == "above" for d in differences):
+        return [f"{label}: its inputs alone differ, explained above"]
+    modules = [d for d in differences if d["kind"] == "code"]
+    summed = len(modules) > _MODULES
+    lines = [
+        _difference(d)
+        for d in differences
+        if d["kind"] != "input" and not (summed and d["kind"] == "code")
+    ]
+    lines += _modules(modules) if summed else []
+    lines += _inputs([d for d in differences if d["kind"] == "input"])
     if not lines:
         lines = ["nothing that the manifest records; the layout of the store may have changed"]
     near = node["nearest"]
     first = f"{label}: not as {_short(near['key'])} ({near['label']})"
     return [first, *(f"    {line}" for line in lines)]
+
+
+def _modules(differences: list[dict[str, Any]]) -> list[str]:
+    """Return a line for the modules that are newly used, and one for those no longer used."""
+    said = []
+    for side, what in (("new", "newly used"), ("old", "no longer used")):
+        names = [d["name"] for d in differences if side in d]
+        if names:
+            more = f" and {len(names) - _MODULES} more" if len(names) > _MODULES else ""
+            said.append(f"code {what}: {', '.join(names[:_MODULES])}{more}")
+    return said
 
 
 def _difference(difference: dict[str, Any]) -> str:
