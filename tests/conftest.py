@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from zoo.registries import PLUGINS
+
 
 @pytest.fixture(autouse=True)
-def _own_store_and_no_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep tests away from the user's store and from plug-ins that happen to be installed."""
+def _own_store_and_no_plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep tests away from the user's store, from plug-ins that happen to be installed, and from
+    those that other tests named: workers would look for their files.
+    """
     monkeypatch.setenv("ZOO_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("ZOO_NO_PLUGINS", "1")
+    before = len(PLUGINS)
+    yield
+    del PLUGINS[before:]
 
 
 @pytest.fixture(scope="session")
