@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import multiprocessing
@@ -28,6 +29,7 @@ from zoo.engine import plan as planning
 from zoo.engine.alike import Ours, difference
 from zoo.engine.capacity import wants
 from zoo.engine.cluster import Workers, connected
+from zoo.engine.interrupts import noted
 from zoo.engine.plan import plan
 from zoo.engine.roots import Roots
 from zoo.engine.run import RunResult, run
@@ -426,3 +428,23 @@ def test_one_process_imports_no_dask(tmp_path: Path) -> None:
     arguments = ["-", str(tmp_path / "s"), str(tmp_path / "o"), "1", "{}"]
     subprocess.run([sys.executable, "-c", code, *arguments], env=environment, check=True,
                    capture_output=True, timeout=60)  # fmt: skip
+
+
+def test_an_interruption_that_python_drops_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collector's hook that meets the exception loses it."""
+
+    def hook(phase: str, info: object) -> None:
+        if phase == "start":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    dropped = []
+    monkeypatch.setattr(sys, "unraisablehook", dropped.append)
+    with noted() as interrupted:
+        gc.callbacks.append(hook)
+        try:
+            gc.collect()
+        finally:
+            gc.callbacks.remove(hook)
+        assert interrupted.is_set()
+    assert [one.exc_type for one in dropped] == [KeyboardInterrupt]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
