@@ -433,7 +433,7 @@ def test_one_process_imports_no_dask(tmp_path: Path) -> None:
 def test_an_interruption_that_python_drops_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A collector's hook that meets the exception loses it."""
 
-    def hook(phase: str, info: object) -> None:
+    def hook(phase: str, _info: object) -> None:
         if phase == "start":
             os.kill(os.getpid(), signal.SIGINT)
 
