@@ -224,6 +224,16 @@ def test_a_limit_by_split_leaves_the_others_whole_and_grows_by_adding(prepared, 
     assert kept[6] < kept[24]
 
 
+def test_few_test_trials_do_not_take_classes_from_training():
+    table = pd.DataFrame({"trial_id": [f"t{i}" for i in range(80)], "label": np.arange(80) % 10})
+    split = np.where(np.arange(80) < 40, "train", "test")
+    kept = select.within_limit(table, split, {"train": 30, "test": 4})
+    assert np.bincount(table.label[kept & (split == "train")]).tolist() == [3] * 10
+    assert sorted(table.label[kept & (split == "test")]) == [0, 1, 2, 3]
+    kept = select.within_limit(table, split, {"train": 4, "test": 20})
+    assert np.bincount(table.label[kept & (split == "test")]).tolist() == [4] * 4  # what it learned
+
+
 def test_limit_of_splits_without_a_common_class():
     table = pd.DataFrame({"trial_id": [f"t{i}" for i in range(40)], "label": np.arange(40) // 10})
     split = np.where(table.label < 3, "train", "test")

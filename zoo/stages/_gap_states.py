@@ -11,6 +11,7 @@ from torch import Tensor
 
 from registry.errors import UserError
 from zoo.contracts import Conditioner, PipelineInfo
+from zoo.stages._prompts import prompt_ids
 
 #: 0: the text transformer's input; k: after its layer k; None: the final states, which the denoiser
 #: reads; "unmasked": those as they would be without the causal mask.
@@ -31,13 +32,7 @@ LEAST_STD = 1e-3
 def real_text(info: PipelineInfo, prompts: Sequence[str]) -> dict[Place, np.ndarray]:
     """Return the stock text encoder's states (K, M, w) of prompts at every depth."""
     encoder = info.text_encoder()
-    ids_KM = info.tokenizer()(
-        list(prompts),
-        padding="max_length",
-        truncation=True,
-        max_length=info.max_tokens,
-        return_tensors="pt",
-    ).input_ids
+    ids_KM = prompt_ids(info, prompts)
     found = encoder(ids_KM.to(encoder.device), output_hidden_states=True)
     layers = {**dict(enumerate(found.hidden_states)), FINAL: found.last_hidden_state}
     return {place: _array(states) for place, states in layers.items()}

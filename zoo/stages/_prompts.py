@@ -15,15 +15,20 @@ def class_prompt(name: str) -> str:
     return f"a photo of {'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
-@torch.no_grad()
-def text_states(info: PipelineInfo, prompts: Sequence[str]) -> Tensor:
-    """Return the stock text states (P, M, width) of prompts, on the CPU."""
-    ids_PM = info.tokenizer()(
+def prompt_ids(info: PipelineInfo, prompts: Sequence[str]) -> Tensor:
+    """Return the token ids (P, M) of prompts, padded to the text encoder's length."""
+    return info.tokenizer()(
         list(prompts),
         padding="max_length",
         truncation=True,
         max_length=info.max_tokens,
         return_tensors="pt",
     ).input_ids
+
+
+@torch.no_grad()
+def text_states(info: PipelineInfo, prompts: Sequence[str]) -> Tensor:
+    """Return the stock text states (P, M, width) of prompts, on the CPU."""
     text_encoder = info.text_encoder()
-    return text_encoder(ids_PM.to(text_encoder.device)).last_hidden_state.cpu()
+    ids_PM = prompt_ids(info, prompts).to(text_encoder.device)
+    return text_encoder(ids_PM).last_hidden_state.cpu()

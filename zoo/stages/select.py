@@ -136,18 +136,20 @@ def within_limit(
 ) -> np.ndarray:
     """Return the mask of `limit` trials of each split, evenly over the same classes in each.
 
-    A split that a mapping does not name is kept whole. A trial's turn depends on its id alone, so
-    no split's choice depends on another's trials, and what a lower limit keeps a higher one keeps,
-    too. Where the splits share no class (zero-shot sets), each split's own classes serve.
+    Those classes are as many as training trials may be; a split with fewer trials shows the first
+    of them. A split that a mapping does not name is kept whole. A trial's turn depends on its id
+    alone, so no split's choice depends on another's trials, and what a lower limit keeps a higher
+    one keeps, too. Where the splits share no class (zero-shot sets), each split's own serve.
     """
     turn = np.array([named_seed(0, "limit", trial_id) for trial_id in table.trial_id])
     label = table.label.to_numpy()
     parts = [part for part in PARTS if (split == part).any()]
     limits = limit if isinstance(limit, Mapping) else dict.fromkeys(parts, limit)
     shared = set.intersection(*({*label[split == part]} for part in parts))
+    n_classes = limits.get("train", len(np.unique(label)))
     keep = np.isin(split, [part for part in parts if part not in limits])
     for part in (part for part in parts if part in limits):
-        classes = sorted(shared or {*label[split == part]})[: min(limits.values())]
+        classes = sorted(shared or {*label[split == part]})[:n_classes]
         candidates = (split == part) & np.isin(label, classes)
         rows = np.flatnonzero(candidates)
         rows = rows[np.lexsort((turn[rows], label[rows]))]
