@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 from engine_toys import CELL, add_parts, recipe, with_
-from leak_toys import started_from, trainer
+from leak_toys import ran, started_from, store
 from recipe_toys import SMALL, Desk, changed, desk_in
 
-from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
 from zoo.engine import looks
 from zoo.engine import plan as planning
 from zoo.engine.execute import execute
@@ -28,18 +27,7 @@ from zoo.engine.store import Store
 from zoo.recipe import Recipe, dump, load_recipe
 from zoo.recipe.cells import Cell
 
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture
-def ran(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, store: Store) -> Any:
-    """Run what trains of a recipe's only cell, with overrides; return its plan and the cell."""
-    weights = tmp_path_factory.mktemp("weights")
-    write_tiny_stable_diffusion(weights / "tiny")
-    return trainer(tmp_path, weights, store)
+__all__ = ["ran", "store"]  # fixtures
 
 
 @pytest.fixture
