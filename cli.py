@@ -1,4 +1,7 @@
-"""The command line `zoo`; a command of `zoo/cli_*.py` parses, calls the package, prints."""
+"""The command line `zoo`; a command of `zoo/cli_*.py` parses, calls the package, prints.
+
+What computes is imported inside the commands: help and lists take a fraction of a second.
+"""
 
 from __future__ import annotations
 

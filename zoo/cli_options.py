@@ -1,4 +1,4 @@
-"""What commands share: how errors and JSON are shown, options; a command's imports are inside."""
+"""What commands share: how errors and JSON are shown, and the options of a run."""
 
 from __future__ import annotations
 
