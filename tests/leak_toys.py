@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
 from zoo.engine.graph import CellPlan, Plan
 from zoo.engine.plan import plan as make_plan
 from zoo.engine.roots import Roots
@@ -33,8 +36,18 @@ metrics: [accuracy]
 """
 
 
-def trainer(tmp_path: Path, weights: Path, store: Store) -> Callable[..., tuple[Plan, CellPlan]]:
-    """Return what runs all that trains in a recipe's only cell, with overrides."""
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture
+def ran(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, store: Store
+) -> Callable[..., tuple[Plan, CellPlan]]:
+    """Run what trains of a recipe's only cell, with overrides; return its plan and the cell."""
+    weights = tmp_path_factory.mktemp("weights")
+    write_tiny_stable_diffusion(weights / "tiny")
 
     def run(*overrides: str, text: str = RECIPE) -> tuple[Plan, CellPlan]:
         (tmp_path / "tiny.yaml").write_text(text)

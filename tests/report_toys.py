@@ -84,3 +84,8 @@ def page(folder):
     path = write_report(folder)
     assert path == folder / "report.html"
     return Page(path.read_text(encoding="utf-8"))
+
+
+def alts(found, begin):
+    """Return what is said of the pictures of a page, where it begins so."""
+    return [image["alt"] for image in found.images if image["alt"].startswith(begin)]

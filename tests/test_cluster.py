@@ -23,7 +23,7 @@ from engine_toys import CELL, add_parts, recipe, with_
 
 import cli
 from registry import UserError
-from zoo import registries
+from zoo import cli_recipes, registries
 from zoo.engine import alike, cluster
 from zoo.engine import plan as planning
 from zoo.engine.alike import Ours, difference
@@ -373,7 +373,7 @@ def test_a_gpu_that_no_worker_offers_is_refused(tmp_path: Path, address: str) ->
 def test_an_address_where_nobody_listens_is_refused_quickly(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_load", lambda *_, **__: recipe())
+    monkeypatch.setattr(cli_recipes, "_load", lambda *_, **__: recipe())
     monkeypatch.setattr(cluster, "ANSWER", 0.5)
     began = time.monotonic()
     with pytest.raises(SystemExit) as ended:

@@ -12,19 +12,14 @@ import pytest
 import torch
 from bids_folder import stem_of, write_bids
 from bids_folder import write_run as write_bids_run
-from click.testing import CliRunner, Result
+from cli_runner import zoo
 from own_folders import N_TRIALS, make_epochs, recording, write_epochs, write_folder
 from own_folders import write_recording as write_fif
 from PIL import Image
 
-import cli
 from zoo.data_check import FORMATS, check_data
 from zoo.registries import DATASETS
 from zoo.simulate import things_eeg2
-
-
-def zoo(*args: object) -> Result:
-    return CliRunner().invoke(cli.main, [str(arg) for arg in args])
 
 
 def checked(root: Path, *options: object, code: int = 0) -> dict:

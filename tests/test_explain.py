@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from cli_runner import zoo
 from engine_toys import CELL, add_parts, recipe, with_
 from toy_parts import ToyEncoder
 
-import cli
 from zoo.engine import code
 from zoo.engine import plan as planning
 from zoo.engine.execute import execute
@@ -359,10 +358,6 @@ def test_of_many_cells_a_message_names_ten() -> None:
 
 
 # ---- the command
-
-
-def zoo(*args: str) -> Any:
-    return CliRunner().invoke(cli.main, list(args))
 
 
 def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:

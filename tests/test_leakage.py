@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from leak_toys import INIT, SPLIT, started_from, trainer
+from leak_toys import INIT, SPLIT, ran, started_from, store
 from recipe_toys import registered
 
 from registry import component
 from zoo.checks import dataset as battery
 from zoo.checks._case import Case
-from zoo.checks.tiny_stable_diffusion import write_tiny_stable_diffusion
 from zoo.contracts import Trials
 from zoo.datasets.pocket import Pocket
 from zoo.engine.leakage import leakage
@@ -27,18 +26,7 @@ from zoo.registries import DATASETS
 from zoo.stages._lineage import Lineage
 from zoo.stages._units import same_eeg
 
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture
-def ran(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, store: Store) -> Any:
-    """Run what trains of a recipe's only cell, with overrides; return its plan and the cell."""
-    weights = tmp_path_factory.mktemp("weights")
-    write_tiny_stable_diffusion(weights / "tiny")
-    return trainer(tmp_path, weights, store)
+__all__ = ["ran", "store"]  # fixtures
 
 
 # ---- recipes that break it, and what is said of them

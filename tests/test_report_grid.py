@@ -3,121 +3,13 @@
 import base64
 import json
 import re
-import shutil
-import sys
-from dataclasses import replace
-from types import SimpleNamespace
 
-import numpy as np
-import pandas as pd
 import pytest
-from engine_toys import CELL, add_parts, recipe, with_
-from report_toys import entry, figure, page, write
+from report_grid_toys import clip_gap
+from report_toys import alts, entry, figure, page, write
 
-from zoo.engine import plan as planning
-from zoo.engine.run import run
 from zoo.listing import results_text
 from zoo.report import write_report
-from zoo.report.axes import varying_axes
-from zoo.report.estimate import estimate
-from zoo.report.tables import over_cells
-
-PATHS = [
-    {"name": "clip_text", "params": {"text_encoder": "trained"}, "train": {"lr": 0.001}},
-    {"name": "clip_text", "params": {"text_encoder": "frozen"}, "train": {"lr": 0.003}},
-    {"name": "linear", "train": {"lr": 0.01}},
-]
-OPENS = ["none", "attn2_lora", "attn2"]
-STEPS = [25, 50, 100, 200]
-SEEDS = 5
-
-
-def value_of(path, opens, seed, step=200):
-    """The figure of a made-up cell: every setting has one of its own, and so has every seed."""
-    return round(0.32 + 0.15 * path + 0.05 * opens + 0.01 * seed + 0.0004 * step, 4)
-
-
-def layers(path, seed):
-    """Rows of a metric's table: two measures, one with layers."""
-    about = {"ci95": None, "n": 40, "unit": "trial", "split": "test"}
-    rows = [
-        {"measure": "cka", "layer": layer, "when": when, "value": 0.1 * layer + up + 0.01 * seed}
-        | about | {"definition": "Linear CKA of EEG-made and real text. 95 % interval: jackknife."}
-        for layer in range(3)
-        for when, up in (("before", 0.05), ("after", 0.25 + 0.1 * path))
-    ]  # fmt: skip
-    single = {"measure": "centroid_distance", "layer": None, "when": "after", "value": 1.5 + path}
-    return [*rows, single | about | {"definition": "Distance of the centroids."}]
-
-
-def clip_gap(folder, *, seeds=SEEDS, scores=True, **changes):
-    """Three paths by three openings by seeds, with snapshots, controls, tables and papers."""
-    entries, rng = [], np.random.default_rng(0)
-    for p, path in enumerate(PATHS):
-        for o, opens in enumerate(OPENS):
-            for seed in range(seeds):
-                cell = f"{p}-{o}-{seed}"
-                coords = {"conditioner": path, "conditioner.params.opens": opens, "seed": seed}
-                final = value_of(p, o, seed)
-                table = layers(p, seed) if path["name"] == "clip_text" else None
-                metrics = {
-                    "accuracy": figure(0.9),
-                    "image_class_accuracy": figure(final),
-                    "gap": figure(0.5, table=table, chance=None),
-                }
-                if scores:
-                    hits = rng.permutation(np.arange(400) < round(400 * final))
-                    metrics["image_class_accuracy"]["value"] = hits.mean()
-                    write_scores(folder / "scores" / cell / "image_class_accuracy.csv", hits)
-                training = {"parameters": {"projection": 4567, "text_encoder": 1230000 + p},
-                            "total": 1234567 + p, "steps": 200,
-                            "seconds_per_step": 0.5 + 0.1 * seed}  # fmt: skip
-                about = {"cell": cell, "coords": coords, "seed": seed}
-                entries.append(entry(None, **about, metrics=metrics, training=training))
-                entries.append(entry("shuffled_eeg", **about, value=0.111))
-                if seed == 0:
-                    entries.append(entry("class_label", **about, value=0.98, training=training))
-                for step in STEPS:
-                    at = {**coords, "step": step}
-                    short = {"image_class_accuracy": figure(value_of(p, o, seed, step))}
-                    entries.append(entry(None, **about | {"coords": at}, metrics=short))
-    published = [
-        {"metric": "accuracy", "value": 0.374, "sd": 0.02, "n": None, "note": None,
-         "where": {"conditioner.name": "clip_text"}, "source": "Yang & Liu 2024, Table 1",
-         "cells": [f"0-0-{seed}" for seed in range(seeds)], "comparable": False,
-         "why_not": "not comparable: simulated EEG, small denoiser"},
-        {"metric": "image_class_accuracy", "value": 0.512, "sd": None, "n": 50, "note": "mean of 4",
-         "where": {}, "source": "Yang & Liu 2024, Table 9",
-         "cells": ["1-2-0"], "comparable": True, "why_not": None},
-        {"metric": "fid", "value": 88.0, "sd": None, "n": None, "note": None, "where": {},
-         "source": "Yang & Liu 2024, Table 3", "cells": [], "comparable": False,
-         "why_not": "simulated EEG"},
-    ]  # fmt: skip
-    answers = [
-        {"analysis": "area_under_curve", "label": "trained against linear",
-         "sentence": "The pocket text encoder is the slower door: 0.300 less area.",
-         "value": -0.3, "ci95": [-0.35, -0.25], "n": 400, "unit": "trial", "split": "test",
-         "metric": "image_class_accuracy", "definition": "Area under accuracy over steps.",
-         "rows": [{"row": "outcome", "p": None, "test": "none"},
-                  {"row": "arm", "name": "trained", "area": 0.41, "ci95": [0.4, 0.42]},
-                  {"row": "arm", "name": "linear", "area": 0.71, "ci95": None}]},
-        {"analysis": "rank_correlation", "label": None, "value": None, "reason": "two encoders",
-         "sentence": "Whether better classifiers draw better cannot be told.",
-         "definition": "", "rows": []},
-    ]  # fmt: skip
-    write(folder, entries, **{"published": published, "answers": answers} | changes)
-
-
-def write_scores(path, hits):
-    """Write the scores of one cell as a run folder keeps them."""
-    path.parent.mkdir(parents=True)
-    trials = [f"t{i}" for i in range(len(hits))]
-    table = pd.DataFrame({"trial_id": trials, "subject": 1, "image_id": trials})
-    table.assign(score=hits.astype(float), cluster=trials).to_csv(path, index=False)
-
-
-def alts(found, begin):
-    return [image["alt"] for image in found.images if image["alt"].startswith(begin)]
 
 
 @pytest.fixture(scope="module")
@@ -362,83 +254,6 @@ def test_a_setting_without_a_figure_says_why(tmp_path):
     assert "k 2 not computed: the loss became NaN" in page(tmp_path).text
 
 
-def axes(*coords):
-    return [(axis.title, axis.values) for axis in varying_axes(coords)]
-
-
-def test_axes_are_what_varies_leaf_by_leaf():
-    def block(name, **params):
-        return {"conditioner": {"name": name, "params": params}}
-
-    # A parameter that the name decides is no axis, nor is what does not vary.
-    assert axes(block("a", k=1, n=3), block("b", k=2, n=3)) == [("conditioner", ("a", "b"))]
-    # One that another component has, too, is an axis of its own.
-    found = axes(block("a", k=1), block("a", k=2), block("b", k=1), block("b", k=2))
-    assert found == [("conditioner", ("a", "a", "b", "b")), ("k", ("1", "2", "1", "2"))]
-    # One that only some have belongs to the name.
-    assert axes(block("a", k=1), block("a", k=2), block("b")) == [
-        ("conditioner", ("a, k 1", "a, k 2", "b"))
-    ]
-    # What moves together is one axis; two parameters of one name are told apart.
-    assert axes({"dataset.params.subject": 1, "dataset.params.test": [1]},
-                {"dataset.params.subject": 2, "dataset.params.test": [2]}) == [
-        ("subject", ("1", "2"))]  # fmt: skip
-    two = [{"encoder.train.lr": a, "conditioner.train.lr": b} for a in (0.1, 0.2) for b in (1, 2)]
-    assert [title for title, _ in axes(*two)] == ["encoder lr", "conditioner lr"]
-
-
-def test_rates_are_an_axis_only_where_they_vary_by_themselves():
-    follows = [{"encoder": {"name": n, "train": {"lr": r}}} for n, r in (("a", 1.0), ("b", 2.0))]
-    assert axes(*follows) == [("encoder", ("a", "b"))]
-    free = [{"encoder.name": n, "encoder.train.lr": r} for n in "ab" for r in (0.1, 0.2)]
-    assert [title for title, _ in axes(*free)] == ["encoder", "lr"]
-
-
-def test_subjects_are_no_quantity():
-    by = {n: varying_axes([{f"dataset.params.{n}": k} for k in (1, 2)]) for n in ("subject", "k")}
-    assert by["subject"][0].numbers is None
-    assert by["k"][0].numbers == (1.0, 2.0)
-
-
-def scores_of(values, n=60):
-    """Scores by trial whose mean is each seed's value."""
-    tables = []
-    for seed, value in enumerate(values):
-        trials = [f"t{i}" for i in range(n)]
-        table = pd.DataFrame({"trial_id": trials, "image_id": trials, "cluster": trials})
-        tables.append(table.assign(score=np.arange(n) < round(n * value), seed=seed))
-    return pd.concat(tables).assign(score=lambda t: t["score"].astype(float))
-
-
-def test_intervals_over_seeds_are_wider_where_seeds_differ():
-    def width(values):
-        found = estimate([figure(v) for v in values], scores_of(values))
-        assert found.how == "over seeds x trials"
-        assert found.ci95[0] < found.value < found.ci95[1]
-        return found.ci95[1] - found.ci95[0]
-
-    assert width([0.1, 0.3, 0.5, 0.7, 0.9]) > 1.5 * width([0.5] * 5)
-
-
-def test_few_seeds_are_not_resampled():
-    three = estimate([figure(v) for v in (0.4, 0.5, 0.6)], scores_of((0.4, 0.5, 0.6)))
-    assert three.how == "over trials of these trainings"
-    assert three.ci95 is not None
-    without = estimate([figure(v) for v in (0.4, 0.5, 0.6)], None)
-    assert (without.ci95, without.how) == (None, "fewer than 5 seeds and no scores by trial")
-    assert estimate([figure(0.1 * k) for k in range(5)], None).how == "over seeds alone"
-    # Scores that are not what the value is the mean of give no interval.
-    other = estimate([figure(v) for v in (0.4, 0.5, 0.6)], scores_of((0.1, 0.5, 0.6)))
-    assert other.ci95 is None
-
-
-def test_blocks_are_told_by_their_values():
-    coords = {"conditioner": PATHS[0]}
-    cells = [entry(None, cell=c, coords=coords) for c in "ab"]
-    title = over_cells(cells)["cells"][0][1]
-    assert title == "conditioner: clip_text, text_encoder trained, lr 0.001"
-
-
 def test_the_command_line_tells_the_answers_after_the_table(gap):
     results = json.loads((gap[1] / "results.json").read_text())
     paragraphs = results_text(results).split("\n\n")
@@ -446,38 +261,3 @@ def test_the_command_line_tells_the_answers_after_the_table(gap):
     assert paragraphs[1].splitlines() == [answer["sentence"] for answer in results["answers"]]
     alone = results_text({**results, "answers": []}).split("\n\n")
     assert alone == [paragraphs[0], *paragraphs[2:]]
-
-
-def test_a_real_grid_of_toys_is_reported_from_its_folder(tmp_path, monkeypatch):
-    add_parts(monkeypatch)
-    monkeypatch.setattr(planning, "STAGES", "toy_stages")
-    monkeypatch.chdir(tmp_path)
-    report = SimpleNamespace(write_report=lambda folder: folder)
-    monkeypatch.setitem(sys.modules, "zoo.report", report)
-    cells = [
-        replace(
-            with_(with_(CELL, "encoder", params={"power": power}), "conditioner",
-                  train={"snapshots": [2, 4]}),
-            id=f"power={power},seed={seed}",
-            coords={"encoder.params.power": power, "seed": seed},
-            seed=seed,
-        )
-        for power in (1, 2)
-        for seed in (0, 1)
-    ]  # fmt: skip
-    folder = run(recipe(*cells), store=tmp_path / "store").folder
-    shutil.rmtree(tmp_path / "store")
-    monkeypatch.delitem(sys.modules, "zoo.report")
-    assert not (folder / "failures").exists()
-    results = json.loads((folder / "results.json").read_text())
-    for one in results["cells"]:  # toys say less of themselves than real parts do
-        one["training"] = {"parameters": {"all": 5}, "total": 5, "steps": 6}
-        for metric in one["metrics"].values():
-            metric.update({"unit": "trial", "split": "test", "definition": "made up"})
-    (folder / "results.json").write_text(json.dumps(results))
-    found = page(folder)
-    assert "2 settings in 2 seeds (0, 1). What varies: power (1 | 2)." in found.text
-    assert "over trials of these trainings" in found.text
-    (alt,) = alts(found, "Learning curves of image class accuracy over the steps")
-    assert re.search(r"power 2: \d\.\d{3} at 2, \d\.\d{3} at 4, \d\.\d{3} at 6", alt)
-    assert found.wrong == []

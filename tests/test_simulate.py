@@ -9,20 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from cli_runner import zoo
+from click.testing import Result
 from imagenet40_folder import TINY
 from PIL import Image
 
-import cli
 from zoo.datasets._imagenet40_classes import SYNSETS
 from zoo.simulate import eeg_imagenet40 as simulation
 
 BANDS = ("eeg_5_95_std.pth", "eeg_14_70_std.pth", "eeg_55_95_std.pth")
 RAW = "eeg_signals_raw_with_mean_std.pth"
-
-
-def zoo(*args: object) -> Result:
-    return CliRunner().invoke(cli.main, [str(arg) for arg in args])
 
 
 @pytest.fixture(scope="module")

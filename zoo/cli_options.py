@@ -1,7 +1,8 @@
-"""What the commands of `cli.py` share: how errors are shown, and the options of a run."""
+"""What commands share: how errors and JSON are shown, and the options of a run."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -139,3 +140,8 @@ def worker_options(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def print_json(value: Any) -> None:
+    """Print what ``--json`` asks for."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.conditioners._size import projection_numbers
-from zoo.engine import plan as planning
 from zoo.engine.forecast_sizes import steps_of
 from zoo.engine.roots import Roots
+from zoo.engine.token_shape import token_shape
 from zoo.pipelines._shapes import Denoiser, read_shapes
 from zoo.recipe.cells import Block, Cell
 from zoo.recipe.errors import RecipeError
@@ -171,7 +171,7 @@ def parameters(cell: Cell, shapes: Denoiser) -> dict[str, int]:
     RecipeError
         The marks of conditioner or encoder do not say what is opened, or the shape of the tokens.
     """
-    n_tokens, embed_dim = planning.token_shape(cell)
+    n_tokens, embed_dim = token_shape(cell)
     rank = cell.conditioner.params.get("lora_rank", 8)
     found = {"projection": projection_numbers(n_tokens, embed_dim, shapes.n_tokens, shapes.width)}
     tower = cell.conditioner.params.get("text_encoder")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.engine import plan as planning
 from zoo.engine.forecast import (
     LIBRARIES,
     drawing,
@@ -25,6 +24,7 @@ from zoo.engine.graph import Node, Plan
 from zoo.engine.keys import canonical
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
+from zoo.engine.token_shape import token_shape, tokens_of
 from zoo.pipelines._shapes import Denoiser
 from zoo.recipe.cells import Block, Cell
 from zoo.recipe.errors import RecipeError
@@ -196,7 +196,7 @@ class _Forecaster:
         n_trials = self.shelf.sizes(node).of("train")
         train = {k: v for k, v in node.params["train"].items() if k != "lr"}
         told = [node.params["conditioner"], node.params["pipeline"], train, n_trials]
-        known = canonical([*told, planning.token_shape(cell)])
+        known = canonical([*told, token_shape(cell)])
         if known not in self._trainings:
             shapes = self._shapes_of(cell.pipeline)
             made = forecast(cell, shapes, n_trials=n_trials, device=self.device, matmul=self.matmul)
@@ -225,7 +225,7 @@ class _Forecaster:
     def _encoding(self, node: Node) -> Expected:
         sizes = self.shelf.sizes(node)
         try:
-            shape = planning.tokens_of(Block(**node.params["encoder"]))
+            shape = tokens_of(Block(**node.params["encoder"]))
         except RecipeError:
             return Expected()
         memory = None

@@ -11,6 +11,7 @@ from zoo.engine import plan as planning
 from zoo.engine.code import code_of
 from zoo.engine.fingerprints import Sources
 from zoo.engine.graph import Plan
+from zoo.engine.nodes import Builder
 from zoo.engine.roots import Roots
 from zoo.engine.store import MANIFEST, Store
 from zoo.recipe.cells import Cell
@@ -24,7 +25,7 @@ def plan_data(cell: Cell, roots: Roots, store: Store) -> tuple[Plan, dict[str, s
     DataError
         If the recordings are not there.
     """
-    builder = planning._Builder(Sources(roots))
+    builder = Builder(Sources(roots), planning.STAGES)
     keys = {"prepare": builder.prepare(cell), "select": builder.select(cell)}
     return _plan(builder, cell, store), keys
 
@@ -49,7 +50,7 @@ def plan_probe(
     refused : sequence of str
         What the data set said to other intervals.
     """
-    builder = planning._Builder(Sources(roots))
+    builder = Builder(Sources(roots), planning.STAGES)
     inputs = {"prepare": builder.prepare(cell), "select": builder.select(cell)}
     if interval is not None:
         params = {**cell.dataset.params, "window": list(interval)}
@@ -96,6 +97,6 @@ def sentence_of(store: Store, prepare: str, select: str) -> str | None:
     return None if found is None else str(found["sentence"])
 
 
-def _plan(builder: planning._Builder, cell: Cell, store: Store) -> Plan:
+def _plan(builder: Builder, cell: Cell, store: Store) -> Plan:
     states = {key: store.state(key) for key in builder.nodes}
     return Plan(cell.id, builder.nodes, (), states)

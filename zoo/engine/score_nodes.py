@@ -1,0 +1,139 @@
+"""What scores the pictures drawn and the classes named, each a node of the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.engine.code import Code
+from zoo.engine.keys import typed
+from zoo.engine.nodes import TRAINED_CONTROLS, Builder, at_step, dataset_spec, generators, label_of
+from zoo.engine.once import Answers, once
+from zoo.recipe.cells import Block, Cell
+from zoo.recipe.validate import OF_PICTURES
+from zoo.registries import METRICS
+from zoo.towers.table import TOWERS
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A metric in one cell: what its node is given whichever pictures it is about."""
+
+    metric: Block
+    needs: frozenset[str]
+    params: dict[str, Any]
+    inputs: dict[str, str]
+    code: Code
+    tower: str | None
+
+
+class ScoreNodes:
+    """Adds the nodes that score a cell to those of `builder`."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self.answers: Answers = {}
+
+    @once
+    def judge(self, cell: Cell) -> str:
+        judge = dataset_spec(cell).meta.get("judge")
+        params = {
+            "judge": judge,
+            "weights": self.builder.sources.judge(judge),
+            **self.builder.pictures(cell),
+        }
+        inputs = {"prepare": self.builder.prepare(cell)}
+        return self.builder.add("judge", cell.dataset.name, params, inputs, [dataset_spec(cell)])
+
+    def scored(self, cell: Cell, metric: Block) -> Scored:
+        """Return what a metric's nodes are given, but for the pictures and what comes of them."""
+        spec = METRICS.spec(metric.name)
+        needs = frozenset(spec.meta.get("needs", ()))
+        params: dict[str, Any] = {
+            "metric": metric.name,
+            "params": typed(spec, metric.params),
+            "seed": cell.seed,
+            "split": cell.score_on,
+        }
+        components, tower = [spec], None
+        if needs & {"features", "scores"}:
+            params["tower"] = metric.params["tower"]
+            missing = self.builder.sources.tower_missing(metric.params["tower"])
+            if missing:
+                params["tower_missing"] = missing
+            else:
+                tower = metric.params["tower"]
+        if needs & {"train_images", "seen"}:
+            params["pictures"] = sorted(needs & {"train_images", "seen"})
+            params |= self.builder.pictures(cell)
+            components.append(dataset_spec(cell))
+        inputs = {"prepare": self.builder.prepare(cell), "select": self.builder.select(cell)}
+        code = self.builder.code("evaluate", components)
+        return Scored(metric, needs, params, inputs, code, tower)
+
+    def evaluate(self, cell: Cell, scored: Scored, control: str | None, step: int | None) -> str:
+        needs, inputs = scored.needs, dict(scored.inputs)
+        if needs & {"logits", "similarity"} and control not in TRAINED_CONTROLS:
+            inputs["encode"] = self.builder.encode(cell)
+        if needs & OF_PICTURES:
+            inputs["generate"] = self.builder.generate(cell, control, step)
+        if "gap" in needs:
+            inputs["gap"] = self.gap(cell)
+        if "judge" in needs:
+            inputs["judge"] = self.judge(cell)
+            inputs["features"] = self.judged(cell, control, step)
+        if scored.tower is not None:
+            inputs["drawn"] = self.drawn(cell, scored.tower, control, step)
+            inputs["seen"] = self.seen(cell, scored.tower)
+        label = label_of(scored.metric.label, control, at_step(step), f"seed {cell.seed}")
+        return self.builder.put("evaluate", label, scored.params, inputs, scored.code)
+
+    @once
+    def judged(self, cell: Cell, control: str | None, step: int | None) -> str:
+        """Add what the judge makes of the pictures drawn."""
+        inputs = {"judge": self.judge(cell), "generate": self.builder.generate(cell, control, step)}
+        label = label_of("judge", control, at_step(step), f"seed {cell.seed}")
+        return self.builder.add("features", label, {"tower": "judge"}, inputs, [])
+
+    @once
+    def gap(self, cell: Cell) -> str:
+        condition = self.builder.condition(cell, None)
+        params = {
+            **self.builder.generator(cell, None),
+            "seed": cell.seed,
+            "control": None,
+            "split": cell.score_on,
+        }
+        inputs = {"prepare": self.builder.prepare(cell), "select": self.builder.select(cell)}
+        inputs |= {"encode": self.builder.encode(cell), "condition": condition}
+        if "init" in self.builder.nodes[condition].inputs:
+            inputs["init"] = self.builder.nodes[condition].inputs["init"]
+        label = f"{cell.conditioner.name} · seed {cell.seed}"
+        return self.builder.add("gap", label, params, inputs, generators(cell))
+
+    @once
+    def drawn(self, cell: Cell, name: str, control: str | None, step: int | None) -> str:
+        """Add what a tower's network makes of the pictures drawn."""
+        network = TOWERS[name].network
+        params = self.tower(cell, name, "drawn")
+        inputs = {"generate": self.builder.generate(cell, control, step)}
+        label = label_of(network, control, at_step(step), f"seed {cell.seed}")
+        return self.builder.add("features", label, params, inputs, [])
+
+    @once
+    def seen(self, cell: Cell, name: str) -> str:
+        """Add what a tower's network makes of the pictures seen."""
+        network = TOWERS[name].network
+        params = {**self.tower(cell, name, "seen"), **self.builder.pictures(cell)}
+        inputs = {"prepare": self.builder.prepare(cell), "select": self.builder.select(cell)}
+        components = [dataset_spec(cell)]
+        return self.builder.add("features", f"{network} of seen", params, inputs, components)
+
+    def tower(self, cell: Cell, name: str, of: str) -> dict[str, Any]:
+        return {
+            "tower": "picture",
+            "network": TOWERS[name].network,
+            "of": of,
+            "split": cell.score_on,
+            "weights": self.builder.sources.tower_named(name),
+        }
