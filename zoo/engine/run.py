@@ -25,6 +25,7 @@ from zoo.engine.execute import Outcome, execute
 from zoo.engine.forecast_plan import disk_problem
 from zoo.engine.gallery import write_gallery
 from zoo.engine.graph import Plan
+from zoo.engine.interrupts import noted
 from zoo.engine.keys import canonical
 from zoo.engine.plan import plan as make_plan
 from zoo.engine.provenance import provenance
@@ -68,6 +69,7 @@ class RunResult:
     reused: int
 
 
+@noted()
 def run(
     recipe: Recipe,
     *,
