@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +21,7 @@ from engine_toys import add_parts, recipe
 from zoo.engine import execute as executing
 from zoo.engine import plan as planning
 from zoo.engine import run as running
-from zoo.engine.interrupts import noted, stop_if
+from zoo.engine.interrupts import held, noted, stop_if, unheard
 from zoo.engine.run import run
 from zoo.engine.store import Store
 
@@ -96,6 +99,43 @@ def test_blocks_within_each_other_note_the_same() -> None:
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
         assert outer.is_set()
+
+
+def test_an_interruption_waits_for_the_end_of_a_block() -> None:
+    done = []
+
+    def work(times: int) -> None:
+        with held():
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+                done.append(times)
+        done.append("behind it")
+
+    with noted(), pytest.raises(KeyboardInterrupt):
+        work(times=1)
+    with noted(), pytest.raises(KeyboardInterrupt):
+        work(times=2)
+    with pytest.raises(KeyboardInterrupt):
+        work(times=3)  # nobody has noted it
+    assert done == [1, 2]
+
+
+def test_processes_of_unhearing_threads_do_not_hear() -> None:
+    """Nor do those that Python's own helper is first needed for."""
+    said = []
+
+    def start() -> None:
+        multiprocessing.get_context("spawn").Queue()  # semaphores: the helper
+        code = "import signal as s; print(s.SIGINT in s.pthread_sigmask(s.SIG_BLOCK, []))"
+        said.append(subprocess.check_output([sys.executable, "-c", code], text=True))
+
+    with unheard():
+        thread = threading.Thread(target=start)
+        thread.start()
+    thread.join()
+    assert said == ["True\n"]
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_a_handler_of_the_caller_stays() -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import FrameType
 
 
@@ -15,10 +16,13 @@ class _Note:
 
     def __init__(self) -> None:
         self.interrupted = threading.Event()
+        self.held = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        first = not self.interrupted.is_set()
         self.interrupted.set()
-        signal.default_int_handler(number, frame)
+        if not (self.held and first):
+            signal.default_int_handler(number, frame)
 
 
 @contextmanager
@@ -52,6 +56,43 @@ def noted() -> Iterator[threading.Event]:
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.unraisablehook = shown
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Let the first interruption wait for the end of the block, which is short; a second does not.
+
+    Outside `noted` an interruption is what it always was.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or not isinstance(handler, _Note):
+        yield
+        return
+    handler.held = True
+    try:
+        yield
+    finally:
+        handler.held = False
+    stop_if(handler.interrupted)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Keep SIGINT from the threads that the block starts, and from all that is started by those.
+
+    A terminal sends it to every process; this thread hears it after the block.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    # Python's own helper, once started by one of those threads, would make it hear again.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def stop_if(interrupted: threading.Event) -> None:
