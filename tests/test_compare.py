@@ -92,6 +92,13 @@ def test_better_is_said_where_the_scores_support_it(tmp_path, noise):
     assert "[0.100, 0.900]  40 test trials" in text
 
 
+def test_units_are_counted_in_english(tmp_path, noise):
+    few = one_cell(tmp_path / "a", noise[0], n=10, unit="class", label="f1")
+    one = one_cell(tmp_path / "b", noise[1], n=1, unit="run", label="f1")
+    text = comparison_text(compare_runs([few, one]))
+    assert "  10 test classes / 1 test run\n" in text
+
+
 def test_lower_is_better_turns_the_word_and_not_the_number(tmp_path, noise):
     cells = []
     for name, level in (("a", 0.8), ("b", 0.5)):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from recipe_toys import SMALL, Desk, changed, desk_in
 
-from zoo.recipe import load_recipe
+from zoo.recipe import dump, load_recipe
 from zoo.recipe.published import beside
+from zoo.recipe.replaced import replaced_text
 from zoo.recipe.where import ABSENT, matches, value_at
 
 GRID = """\
@@ -26,6 +28,14 @@ arms:
     set: {conditioner.train.lr: 3e-3}
     trials: [{lr: 1e-3, val: 0.4}, {lr: 3e-3, val: 0.5}]
 """
+#: The same where nothing was tried, so that cells may be of no arm.
+UNTRIED = re.sub(r"    trials: .*\n", "", ARMS)
+#: An arm for the other seed.
+REST = """\
+  - where: {conditioner.params.text_encoder: frozen, seed: 0}
+    set: {conditioner.train.lr: 2e-3}
+    trials: [{lr: 1e-3, val: 0.4}, {lr: 2e-3, val: 0.5}]
+"""
 
 
 @pytest.fixture
@@ -35,7 +45,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 def rates(desk: Desk, *overrides: str) -> dict[str, Any]:
     return {
-        c.id: c.conditioner.train["lr"] for c in desk.load(SMALL + GRID + ARMS, *overrides).cells
+        c.id: c.conditioner.train["lr"] for c in desk.load(SMALL + GRID + UNTRIED, *overrides).cells
     }
 
 
@@ -113,16 +123,16 @@ def test_what_an_arm_of_a_stand_in_sets_is_said_by_the_stand_in_s_note(desk: Des
 
 
 def test_what_an_arm_sets_is_no_axis(desk: Desk) -> None:
-    for cell in desk.load(SMALL + GRID + ARMS).cells:
+    for cell in desk.load(SMALL + GRID + UNTRIED).cells:
         assert set(cell.coords) == {"conditioner", "seed"}
         has_arm = cell.conditioner.name == "linear" or cell.seed == 1
         assert cell.tuned == (("conditioner.train.lr",) if has_arm else ())
 
 
 def test_a_recipe_written_out_has_the_same_cells(desk: Desk) -> None:
-    from zoo.recipe import dump
-
-    recipe = desk.load(SMALL + "controls: [{name: class_label, only: {seed: 0}}]\n" + GRID + ARMS)
+    recipe = desk.load(
+        SMALL + "controls: [{name: class_label, only: {seed: 0}}]\n" + GRID + UNTRIED
+    )
     again = desk.load(dump(recipe.resolved))
     assert [c.conditioner for c in again.cells] == [c.conditioner for c in recipe.cells]
     assert [c.controls for c in again.cells] == [c.controls for c in recipe.cells]
@@ -130,6 +140,27 @@ def test_a_recipe_written_out_has_the_same_cells(desk: Desk) -> None:
     assert [c.tuned for c in again.cells] == [c.tuned for c in recipe.cells]
     text = dump(recipe.resolved).replace("[conditioner.train.lr]", "[conditioner.train.rl]", 1)
     assert "must list the paths that arms have set" in desk.errors(text)[0]
+
+
+def test_where_settings_were_tried_every_cell_has_an_arm(desk: Desk) -> None:
+    """A side that was left as it came is no equal of one that was tuned."""
+    assert desk.errors(SMALL + GRID + ARMS) == [
+        "r.yaml:15 arms[0]: was given 2 trials, but cell conditioner=clip_text-frozen,seed=0 is of "
+        "no arm that was given any: write one for it with as many, or those tuned win for that "
+        "alone"
+    ]
+    assert len(desk.load(SMALL + GRID + ARMS + REST).cells) == 4
+    assert len(desk.load(SMALL + GRID + UNTRIED).cells) == 4
+    # The command line may add cells, to look for rates or to look around.
+    assert len(desk.load(SMALL + GRID + ARMS, "grid.seed=[0, 2]").cells) == 4
+
+
+def test_arms_of_a_stand_in_cover_its_cells(desk: Desk) -> None:
+    stand_in = "pocket:\n  weights:\n" + re.sub("^", "    ", ARMS, flags=re.MULTILINE).rstrip(" ")
+    (found,) = desk.errors(SMALL + GRID + stand_in)
+    assert found.startswith("r.yaml:17 pocket.weights.arms[0]: was given 2 trials, but cell ")
+    (same,) = desk.errors(SMALL + GRID + stand_in, weights_root=desk.folder)
+    assert same == found, "said where the stand-in is not in use, too"
 
 
 @pytest.mark.parametrize(
@@ -178,6 +209,50 @@ def test_a_recipe_written_out_has_the_same_cells(desk: Desk) -> None:
 def test_wrong_arms(desk: Desk, old: str, new: str, message: str) -> None:
     found = desk.errors(changed((old, new), text=SMALL + GRID + ARMS))
     assert any(line.startswith(message) for line in found), found
+
+
+# ---- what --set takes from cells that have values of their own
+
+
+def test_what_the_command_line_takes_from_an_arm_is_said(desk: Desk) -> None:
+    def said(*overrides: str, text: str = SMALL + GRID + UNTRIED) -> list[str]:
+        return replaced_text(desk.load(text, *overrides).cells)
+
+    assert said() == []
+    assert said("conditioner.train.lr=5e-3") == [
+        "conditioner.train.lr=0.005 (--set) replaces 0.01, 0.003 in 3 cells"
+    ]
+    assert said("conditioner.train.lr=1e-2") == [
+        "conditioner.train.lr=0.01 (--set) replaces 0.003 in 1 cell"
+    ]
+    assert said("conditioner.train.lr.projection=1e-2") == [
+        "conditioner.train.lr={'projection': 0.01} (--set) replaces 0.01, 0.003 in 3 cells"
+    ]
+    assert said("encoder.train.lr=5e-3", "conditioner=linear", "seed=1") == [], "axes it names"
+    written_out = dump(desk.load(SMALL + GRID + UNTRIED).resolved)
+    assert said("conditioner.train.lr=5e-3", text=written_out)[0].endswith("in 3 cells")
+
+
+def test_what_the_command_line_takes_from_a_value_of_an_axis_is_said(desk: Desk) -> None:
+    def said(grid: str, *overrides: str) -> tuple[int, list[str]]:
+        cells = desk.load(SMALL + f"grid: {{encoder.train: {grid}}}\n", *overrides).cells
+        return len(cells), replaced_text(cells)
+
+    grid = "[{select: best}, {steps: 1, select: last}, {steps: 9, select: last}]"
+    assert said(grid, "encoder.train.batch_size=8") == (3, [])
+    assert said("[{select: best}, {steps: 1, select: last}]", "encoder.train.steps=9") == (
+        2, ["encoder.train.steps=9 (--set) replaces 1 in 1 cell"]
+    )  # fmt: skip
+    assert said(grid, "encoder.train.steps=7") == (
+        2,
+        ["encoder.train.steps=7 (--set) replaces 1, 9 in 2 cells; 1 is left out, as equal to "
+         "another"],
+    )  # fmt: skip
+    assert said(grid, "encoder.train.epochs=3") == (
+        2,
+        ["--set removes encoder.train.steps, which was 1, 9 in 2 cells; 1 is left out, as equal "
+         "to another"],
+    )  # fmt: skip
 
 
 # ---- stand-ins with axes and arms of their own

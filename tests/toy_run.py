@@ -6,6 +6,7 @@ Prints the run's counts as JSON. Workers that it starts import this file, too.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -33,4 +34,6 @@ def main(store: str, out: str, seeds: str, options: str) -> None:
 
 
 if __name__ == "__main__":
+    # As at a terminal: what a shell starts in the background ignores Ctrl-C, and hands that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main(*sys.argv[1:])

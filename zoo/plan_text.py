@@ -11,6 +11,8 @@ from zoo.listing import columns, count_of
 
 #: Most stage runs, and most cells, that the text names; ``--json`` names all.
 LISTED, CELLS = 24, 24
+#: How many cells at either end of a larger grid are named before a run.
+ENDS = 3
 #: Most trainings that the text names one by one, and most values of an axis.
 TRAININGS, VALUES = 12, 12
 #: A seed in a label: of the stage, or in the id of the cell.
@@ -43,6 +45,7 @@ def plan_text(plan: Mapping[str, Any]) -> str:
         f"{plan['recipe']}: {cells}, {plan['distinct']} distinct stage runs "
         f"({plan['unshared']} if nothing were shared)",
         *_cells(plan["grid"]),
+        *(["\n".join(plan["replaced"])] if plan.get("replaced") else []),
         _stages(plan),
         *_trainings(plan),
         _waiting(plan["nodes"]),
@@ -67,15 +70,34 @@ def _cells(grid: list[dict[str, Any]]) -> list[str]:
 
     Of many cells the axes with their values are told instead.
     """
-    if len(grid) == 1 and not grid[0]["coords"]:
+    if not _is_grid(grid):
         return []
     if len(grid) > CELLS:
         return [_axes(grid)]
-    rows = [
-        (f"  {one['id']}", ", ".join(f"{k}={_written(v)}" for k, v in one["coords"].items()))
-        for one in grid
-    ]
-    return ["Cells:\n" + columns(rows)]
+    return ["Cells:\n" + columns([_cell(one) for one in grid])]
+
+
+def cells_briefly(grid: list[dict[str, Any]]) -> str:
+    """Return what `zoo run` says of its cells before anything runs, a line each.
+
+    Of more than `CELLS` the first and the last are named, and how many lie between. Empty where
+    there is one cell without coordinates.
+    """
+    if not _is_grid(grid):
+        return ""
+    if len(grid) <= CELLS:
+        return columns([_cell(one) for one in grid])
+    lines = columns([_cell(one) for one in [*grid[:ENDS], *grid[-ENDS:]]]).splitlines()
+    lines.insert(ENDS, f"  and {len(grid) - 2 * ENDS} more between; zoo plan --json names all")
+    return "\n".join(lines)
+
+
+def _is_grid(grid: list[dict[str, Any]]) -> bool:
+    return len(grid) > 1 or bool(grid[0]["coords"])
+
+
+def _cell(one: dict[str, Any]) -> tuple[str, str]:
+    return f"  {one['id']}", ", ".join(f"{k}={_written(v)}" for k, v in one["coords"].items())
 
 
 def _axes(grid: list[dict[str, Any]]) -> str:

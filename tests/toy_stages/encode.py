@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 
+from zoo.progress import bar
 from zoo.stages._lineage import Lineage
 
 
@@ -19,6 +20,7 @@ def run(inputs, params, out, context):
         os.kill(os.getpid(), signal.SIGKILL)
     checkpoint = context.work / "checkpoint.json"
     done = json.loads(checkpoint.read_text()) if checkpoint.is_file() else []
+    bar("encode", 6, delay=60).close()  # takes what every progress bar takes
     for step in range(len(done), 6):
         done.append((step + params["seed"]) ** 2)
         (context.work / "partial").write_text(json.dumps(done))

@@ -12,7 +12,7 @@ from zoo.compare.paired import Difference
 from zoo.compare.recipes import Change
 from zoo.compare.result import RunComparison, leakage_of
 from zoo.compare.settings import Setting
-from zoo.report.tables import coords_title, value_text
+from zoo.report.tables import coords_title, of_units, value_text
 
 #: Of more comparisons, only those that support a difference are put into sentences.
 SAID = 4
@@ -87,7 +87,7 @@ def _figures(found: RunComparison) -> list[tuple[str, ...]]:
     rows = [("metric", *names, "over")]
     for label, figures in found.figures.items():
         over = dict.fromkeys(
-            f"{figure.n} {figure.split} {figure.unit}s"
+            of_units(figure.n, f"{figure.split} {figure.unit}")
             for figure in figures.values()
             if figure is not None and figure.value is not None
         )
@@ -120,7 +120,7 @@ def _differences(differences: Sequence[Difference]) -> str:
                 _interval(one.ci95, "+.3f"),
                 "no test" if one.p is None else f"{one.p:.2g}",
                 "" if one.p_holm is None else f"{one.p_holm:.2g}",
-                f"{one.n_units} {one.unit}s",
+                of_units(one.n_units, one.unit),
             )
         )
     text = f"Differences on the same trials\n{columns(rows)}"

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import UserError
+from zoo.engine.interrupts import held, unheard
 
 if TYPE_CHECKING:
     from distributed import Client
+    from tornado.ioloop import IOLoop
 
 #: The resource that a worker with a GPU offers, one for each task that it can run on it.
 GPU = "GPU"
@@ -150,14 +152,16 @@ def connected(workers: Workers, device: str) -> Iterator[Client]:
         else:
             address = workers.address
         try:
-            client = Client(address, timeout=ANSWER, set_as_default=False, name="zoo")
+            with held():
+                client = Client(address, timeout=ANSWER, set_as_default=False, name="zoo")
+                stack.enter_context(client)
         except (OSError, ValueError) as error:
             raise UserError(
                 f"--dask {address}: no Dask scheduler answers there "
                 f"({str(error).partition(chr(10))[0] or type(error).__name__}); "
                 "it prints its address when it starts (tcp://host:8786)"
             ) from error
-        yield stack.enter_context(client)
+        yield client
 
 
 #: What differs from Dask's defaults for workers of our own: results are small and stages big, so
@@ -200,12 +204,30 @@ def _local_cluster(workers: Workers, device: str) -> Iterator[str]:
         }
         for number in range(workers.local)
     }
-    with SpecCluster(
-        scheduler={"cls": Scheduler, "options": here},
-        workers=spec,
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
+    with ExitStack() as stack:
+        with held():  # what is half started cannot be closed
+            cluster = SpecCluster(
+                scheduler={"cls": Scheduler, "options": here},
+                workers=spec,
+                loop=stack.enter_context(_loop()),
+                silence_logs=logging.CRITICAL,
+            )
+            stack.enter_context(cluster)
         yield cluster.scheduler_address
+
+
+@contextmanager
+def _loop() -> Iterator[IOLoop]:
+    """Start the event loop from which workers are started: Ctrl-C is the run's, not theirs."""
+    from distributed.utils import LoopRunner
+
+    runner = LoopRunner()
+    with unheard():
+        runner.start()
+    try:
+        yield runner.loop
+    finally:
+        runner.stop()
 
 
 def _environment(gpu: str | None) -> dict[str, str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from zoo.engine.cluster import Workers
 from zoo.engine.device import prepare_torch
 from zoo.engine.graph import Plan
+from zoo.engine.interrupts import noted, stop_if
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
 from zoo.engine.task import Done, Failure, Setting, blocked, look_up, run_task
@@ -71,26 +73,43 @@ def execute(
     setting = Setting(
         store=store.root, roots=roots, device=device, threads=threads, processes=processes
     )
-    if workers is not None:
-        from zoo.engine.spread import spread
+    with noted() as interrupted:
+        if workers is not None:
+            outcome = _on_workers(plan, store, setting, workers, say)
+        else:
+            try:
+                outcome = _one_by_one(plan, store, setting, interrupted, say)
+            finally:
+                gc.unfreeze()  # what `run_task` has frozen may be the caller's
+        stop_if(interrupted)
+    return outcome
 
-        outcome = Outcome()
-        for done in spread(plan, store, setting, workers, essential=_essential(plan), say=say):
-            outcome.note(done)
-        return outcome
-    try:
-        return _one_by_one(plan, store, setting, say)
-    finally:
-        gc.unfreeze()  # what `run_task` has frozen may be the caller's
+
+def _on_workers(
+    plan: Plan, store: Store, setting: Setting, workers: Workers, say: Callable[[str], None]
+) -> Outcome:
+    from zoo.engine.spread import spread
+
+    outcome = Outcome()
+    for done in spread(plan, store, setting, workers, essential=_essential(plan), say=say):
+        outcome.note(done)
+    return outcome
 
 
-def _one_by_one(plan: Plan, store: Store, setting: Setting, say: Callable[[str], None]) -> Outcome:
+def _one_by_one(
+    plan: Plan,
+    store: Store,
+    setting: Setting,
+    interrupted: threading.Event,
+    say: Callable[[str], None],
+) -> Outcome:
     outcome = Outcome()
     essential = _essential(plan)
     number, to_run = 0, len(plan.to_run)
     if to_run:
         prepare_torch(setting.device, setting.threads, setting.processes)
     for key, node in plan.nodes.items():
+        stop_if(interrupted)
         in_the_way = blocked(node, outcome.failures)
         if in_the_way:
             number += 1

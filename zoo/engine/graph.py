@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo.engine.code import Code
 from zoo.recipe.cells import Cell
+from zoo.recipe.replaced import replaced_text
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,9 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """Return cells, grid, stages, counts, unshared, missing and nodes, JSON-able.
 
-        ``grid`` names the cells: id and coordinates. ``distinct``, ``cached`` and ``to_run`` are
-        counted over all stages.
+        ``grid`` names the cells: id and coordinates; ``replaced`` says what ``--set`` changed in
+        cells that had values of their own. ``distinct``, ``cached`` and ``to_run`` are counted over
+        all stages.
         ``missing`` says which image towers are not there, whose metrics will have no value.
         ``stages`` counts the distinct nodes of each stage; ``unshared`` is how many stage runs
         the cells would take one by one.
@@ -154,6 +156,7 @@ class Plan:
             "recipe": self.recipe,
             "cells": len(self.cells),
             "grid": [{"id": c.cell.id, "coords": c.cell.coords} for c in self.cells],
+            "replaced": replaced_text([c.cell for c in self.cells]),
             "stages": dict(Counter(node.stage for node in self.nodes.values())),
             "distinct": len(self.nodes),
             "cached": len(self.nodes) - len(self.to_run),

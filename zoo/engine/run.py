@@ -25,6 +25,7 @@ from zoo.engine.execute import Outcome, execute
 from zoo.engine.forecast_plan import disk_problem
 from zoo.engine.gallery import write_gallery
 from zoo.engine.graph import Plan
+from zoo.engine.interrupts import noted
 from zoo.engine.keys import canonical
 from zoo.engine.plan import plan as make_plan
 from zoo.engine.provenance import provenance
@@ -34,6 +35,7 @@ from zoo.engine.scores import write_scores
 from zoo.engine.store import Store
 from zoo.engine.task import Failure
 from zoo.export.write import write_pipeline
+from zoo.plan_text import cells_briefly
 from zoo.recipe import Recipe, dump
 from zoo.registries import ANALYSES, METRICS, reading_once
 
@@ -67,6 +69,7 @@ class RunResult:
     reused: int
 
 
+@noted()
 def run(
     recipe: Recipe,
     *,
@@ -299,6 +302,10 @@ def _say_what(recipe: Recipe, plan: Plan, store: Store) -> None:
     cells = "1 cell" if facts["cells"] == 1 else f"{facts['cells']} cells"
     counts = f"{facts['distinct']} stage runs, {facts['cached']} cached, {facts['to_run']} to run"
     _say(f"  {cells}, {counts} (store: {store.root})")
+    if named := cells_briefly(facts["grid"]):
+        _say(named)
+    for sentence in facts["replaced"]:
+        _say(f"  {sentence}")
     for sentence in plan.missing:
         _say(f"  a metric will have no value: {sentence}")
 

@@ -18,7 +18,7 @@ from zoo.engine.capacity import GONE, ON_GPU, SLOT, capacity, require_gpu, wants
 from zoo.engine.cluster import GPU, Workers, connected
 from zoo.engine.device import prepare_torch
 from zoo.engine.graph import Node, Plan
-from zoo.engine.interrupts import noted
+from zoo.engine.interrupts import noted, stop_if
 from zoo.engine.store import Store
 from zoo.engine.task import Done, Failure, Setting, blocked, look_up, run_task
 from zoo.progress import bar
@@ -123,8 +123,7 @@ class _Run:
             stack.callback(self.cancel)  # also when interrupted
             interrupted = stack.enter_context(noted())
             while waiting or self.under_way:
-                if interrupted.is_set():
-                    raise KeyboardInterrupt
+                stop_if(interrupted)
                 for node in self.choose(waiting, ended):
                     self.submit(node)
                 try:

@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from registry.errors import UserError
 from zoo.export.folder import INDEX
+from zoo.export.missing import why_no_pipeline
 from zoo.export.pipeline import EEGToImagePipeline, picture_seeds
 from zoo.export.signals import read_eeg, trials_of
 
@@ -119,14 +120,17 @@ def find_pipeline(run: Path, cell: str | None) -> Path:
     found = sorted(path.parent for path in (run / "pipeline").glob(f"*/{INDEX}"))
     if not found:
         raise UserError(
-            f"{run} holds no pipeline/<cell>/{INDEX}; name the folder of a run whose training "
-            "ended (zoo run RECIPE writes it)"
+            why_no_pipeline(run, cell)
+            or f"{run} holds no pipeline/<cell>/{INDEX}; name the folder of a run (runs/latest)"
         )
     names = [path.name for path in found]
     if cell is None and len(found) > 1:
         raise UserError(f"{run} holds several pipelines, choose one by --cell: {', '.join(names)}")
     if cell is not None and cell not in names:
-        raise UserError(f"{run} holds no pipeline of cell {cell!r}; it has: {', '.join(names)}")
+        raise UserError(
+            why_no_pipeline(run, cell)
+            or f"{run} holds no pipeline of cell {cell!r}; it has: {', '.join(names)}"
+        )
     return found[0] if cell is None else found[names.index(cell)]
 
 

@@ -1,8 +1,9 @@
 """The `arms` of a recipe: what each side of a comparison is given, and the trials that chose it.
 
 An arm is ``{where, set, trials}``: in the cells that have the values of `where`, the values of
-`set` are laid over the grid. Every arm of a list has been given the same number of trials, or the
-recipe is refused: a side that was tuned harder wins for that reason.
+`set` are laid over the grid. Every arm of a list has been given the same number of trials, and
+where there were any, every cell is of an arm that had some, or the recipe is refused: a side that
+was tuned harder wins for that reason.
 """
 
 from __future__ import annotations
@@ -87,6 +88,25 @@ def require_cells(arms: Sequence[Arm], trees: Sequence[Node], problems: Problems
     for arm in arms:
         if not any(arm.holds(tree) for tree in trees):
             problems.add(arm.place, f"is about no cell: {_lacking(arm, trees)}")
+
+
+def require_trials(
+    arms: Sequence[Arm], trees: Sequence[Node], ids: Sequence[str], problems: Problems
+) -> None:
+    """Note the first cell that is of no arm with trials, where there are such arms."""
+    tried = [arm for arm in arms if arm.n_trials]
+    for tree, cell_id in zip(trees, ids, strict=True):
+        if tried and not any(arm.holds(tree) for arm in tried):
+            problems.add(
+                tried[0].place,
+                f"was given {_trials(tried[0].n_trials)}, but cell {cell_id} is of no arm that was "
+                "given any: write one for it with as many, or those tuned win for that alone",
+            )
+            return
+
+
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count} trials"
 
 
 def _lacking(arm: Arm, trees: Sequence[Node]) -> str:

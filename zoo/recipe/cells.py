@@ -34,6 +34,29 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """A value that an axis or an arm gave a cell, and that ``--set`` took from it.
+
+    Parameters
+    ----------
+    path : str
+        Dotted.
+    was, now : object
+        As written.
+    gone : bool
+        Nothing took its place: another component has no such parameter, epochs replaced steps.
+    left_out : bool
+        The cell that had it equals another under ``--set``, and that other one is run.
+    """
+
+    path: str
+    was: Any
+    now: Any
+    gone: bool = False
+    left_out: bool = False
+
+
+@dataclass(frozen=True)
 class Cell:
     """One point of the grid.
 
@@ -49,6 +72,9 @@ class Cell:
         The split whose trials are drawn and scored.
     tuned : tuple of str
         Dotted paths of what ``arms`` set here.
+    replaced : tuple of Replaced
+        What ``--set`` put in the place of its own values, and of those of cells that are left out
+        because they equal it.
     """
 
     id: str
@@ -62,6 +88,7 @@ class Cell:
     controls: tuple[str, ...]
     score_on: str = "test"
     tuned: tuple[str, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
 
     @property
     def draws(self) -> bool:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.recipe.arms import Arm, with_arms
+from zoo.recipe.cells import Replaced
 from zoo.recipe.errors import Problems
 from zoo.recipe.layers import BLOCKS, layer, leaves, merge
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import Assignments, Path, path_problem
+from zoo.recipe.replaced import replaced
 
 #: What cells may differ in.
 VARIED = ("seed", "dataset", "encoder", "conditioner", "pipeline")
@@ -28,12 +30,14 @@ class Variant:
     """A cell before it is checked: where it lies in the grid, its merged tree, what arms set.
 
     ``bare`` is the tree without arms, which says whom they are about: they may change it.
+    ``replaced`` is what overrides took from it, and from those that are alike under them.
     """
 
     coords: dict[str, Any]
     tree: Node
     tuned: tuple[str, ...] = ()
     bare: Node | None = None
+    replaced: tuple[Replaced, ...] = ()
 
 
 def axes_of(entries: dict[str, Node], problems: Problems) -> dict[Path, list[Node]]:
@@ -92,11 +96,11 @@ def expand(
         chosen = list(zip(live, point, strict=True))
         bare = merge(base, layer(chosen, base.where))
         tree, tuned = with_arms(bare, arms, [one for one in chosen if one[0] in above_arms])
-        variants.append(replace(overridden(tree, chosen, top), tuned=tuned, bare=bare))
+        variants.append(replace(overridden(tree, chosen, top, tuned), bare=bare))
     return distinct(variants)
 
 
-def overridden(tree: Node, chosen: Assignments, top: Node) -> Variant:
+def overridden(tree: Node, chosen: Assignments, top: Node, tuned: tuple[str, ...] = ()) -> Variant:
     """Return a cell with the overrides on top.
 
     Parameters
@@ -107,17 +111,21 @@ def overridden(tree: Node, chosen: Assignments, top: Node) -> Variant:
         Its place on each axis, as written.
     top : Node
         The overrides as one layer.
+    tuned : tuple of str
+        What arms have set in it.
     """
     merged = merge(tree, top)
     coords = {}
+    own = [tuple(path.split(".")) for path in tuned]
     for axis, value in chosen:
         written = layer([(axis, value)], tree.where)
         set_here = list(leaves(written))
+        own += set_here
         if all(merged.at(leaf) == tree.at(leaf) for leaf in set_here):
             coords[".".join(axis)] = plain(value)
         elif (left := _below(merged, axis, set_here)) is not None:
             coords[".".join(axis)] = left
-    return Variant(coords, merged)
+    return Variant(coords, merged, tuned, replaced=replaced(tree, merged, own))
 
 
 def is_overridden(axis: Path, top: Node, base: Node) -> bool:
@@ -154,10 +162,14 @@ def _below(tree: Node, axis: Path, paths: list[Path]) -> Any:
 
 
 def distinct(variants: Sequence[Variant]) -> list[Variant]:
-    """Return the variants without those that equal an earlier one."""
+    """Return the variants without those that equal an earlier one, which takes what they lost."""
     seen: dict[str, Variant] = {}
     for variant in variants:
-        seen.setdefault(json.dumps(plain(variant.tree), sort_keys=True), variant)
+        text = json.dumps(plain(variant.tree), sort_keys=True)
+        first = seen.setdefault(text, variant)
+        if first is not variant:
+            theirs = tuple(replace(one, left_out=True) for one in variant.replaced)
+            seen[text] = replace(first, replaced=first.replaced + theirs)
     return list(seen.values())
 
 

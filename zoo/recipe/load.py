@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from registry.errors import did_you_mean
 from zoo.recipe.analyses import check_analyses, still_asked
-from zoo.recipe.arms import Arm, arms_of, require_cells
+from zoo.recipe.arms import Arm, arms_of, require_cells, require_trials
 from zoo.recipe.cells import Cell, Recipe
 from zoo.recipe.controls import require_cells as require_cells_of_controls
 from zoo.recipe.errors import Problems, RecipeError
@@ -106,8 +106,9 @@ def _load(
     ids = cell_ids([variant.coords for variant in variants])
     resolver = Resolver(problems)
     found = [
-        resolver.cell(v.tree, v.coords, cell_id, v.tuned)
+        None if cell is None else replace(cell, tuned=v.tuned, replaced=v.replaced)
         for v, cell_id in zip(variants, ids, strict=True)
+        for cell in [resolver.cell(v.tree, v.coords, cell_id)]
     ]
     if not overrides:  # with them an arm may be left without cells
         file.check_arms(applied, variants, problems)
@@ -208,9 +209,11 @@ class _File:
     def check_arms(
         self, applied: Sequence[str], variants: Sequence[Variant], problems: Problems
     ) -> None:
-        """Note every arm that is about no cell."""
+        """Note every arm that is about no cell, and a cell without an arm among tuned ones."""
         arms = self.arms_of(applied, Problems())
-        require_cells(arms, [variant.bare or variant.tree for variant in variants], problems)
+        trees = [variant.bare or variant.tree for variant in variants]
+        require_cells(arms, trees, problems)
+        require_trials(arms, trees, cell_ids([variant.coords for variant in variants]), problems)
 
     def replaced(self, applied: Sequence[str]) -> dict[str, list[str]]:
         """Return the dotted paths that each stand-in in use sets, by itself or in its arms."""
@@ -328,7 +331,7 @@ def _listed(base: Node, cells: Node, overrides: Assignments, problems: Problems)
         known = {key: node for key, node in blocks.items() if key in VARIED}
         tree = normalised(Node({**base.entries(), **known}, base.where))
         chosen = [(axis, node) for axis, node in written if not is_overridden(axis, top, tree)]
-        variants.append(replace(overridden(tree, chosen, top), tuned=tuple(paths)))
+        variants.append(overridden(tree, chosen, top, tuple(map(str, paths))))
     return distinct(variants)
 
 

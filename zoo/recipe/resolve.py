@@ -46,9 +46,7 @@ class Resolver:
         self._specs: dict[tuple[str, str], ComponentSpec | ComponentError] = {}
         self._parameters: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
 
-    def cell(
-        self, tree: Node, coords: dict[str, Any], cell_id: str = "cell", tuned: Sequence[str] = ()
-    ) -> Cell | None:
+    def cell(self, tree: Node, coords: dict[str, Any], cell_id: str = "cell") -> Cell | None:
         """Return the cell, or None after noting why there is none."""
         defaulted = self._with_defaults(tree)
         full = with_groups(defaulted)
@@ -96,7 +94,6 @@ class Resolver:
             ),
             controls=(),
             score_on=model.score_on,
-            tuned=tuple(tuned),
         )
         here = [c.name for c in model.controls if matches(cell, c.only)]
         return replace(cell, controls=tuple(here))

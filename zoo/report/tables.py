@@ -69,7 +69,9 @@ def axis_title(axis: str) -> str:
 
 
 def of_units(n: int | str, unit: str) -> str:
-    """Return "30 trials", "10 classes"."""
+    """Return "30 trials", "10 classes", "1 run"."""
+    if str(n) == "1":
+        return f"1 {unit}"
     return f"{n} {unit}{'es' if unit.endswith('s') else 's'}"
 
 
