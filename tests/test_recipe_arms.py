@@ -11,7 +11,6 @@ from recipe_toys import SMALL, Desk, changed, desk_in
 
 from zoo.recipe import dump, load_recipe
 from zoo.recipe.published import beside
-from zoo.recipe.replaced import replaced_text
 from zoo.recipe.where import ABSENT, matches, value_at
 
 GRID = """\
@@ -209,50 +208,6 @@ def test_arms_of_a_stand_in_cover_its_cells(desk: Desk) -> None:
 def test_wrong_arms(desk: Desk, old: str, new: str, message: str) -> None:
     found = desk.errors(changed((old, new), text=SMALL + GRID + ARMS))
     assert any(line.startswith(message) for line in found), found
-
-
-# ---- what --set takes from cells that have values of their own
-
-
-def test_what_the_command_line_takes_from_an_arm_is_said(desk: Desk) -> None:
-    def said(*overrides: str, text: str = SMALL + GRID + UNTRIED) -> list[str]:
-        return replaced_text(desk.load(text, *overrides).cells)
-
-    assert said() == []
-    assert said("conditioner.train.lr=5e-3") == [
-        "conditioner.train.lr=0.005 (--set) replaces 0.01, 0.003 in 3 cells"
-    ]
-    assert said("conditioner.train.lr=1e-2") == [
-        "conditioner.train.lr=0.01 (--set) replaces 0.003 in 1 cell"
-    ]
-    assert said("conditioner.train.lr.projection=1e-2") == [
-        "conditioner.train.lr={'projection': 0.01} (--set) replaces 0.01, 0.003 in 3 cells"
-    ]
-    assert said("encoder.train.lr=5e-3", "conditioner=linear", "seed=1") == [], "axes it names"
-    written_out = dump(desk.load(SMALL + GRID + UNTRIED).resolved)
-    assert said("conditioner.train.lr=5e-3", text=written_out)[0].endswith("in 3 cells")
-
-
-def test_what_the_command_line_takes_from_a_value_of_an_axis_is_said(desk: Desk) -> None:
-    def said(grid: str, *overrides: str) -> tuple[int, list[str]]:
-        cells = desk.load(SMALL + f"grid: {{encoder.train: {grid}}}\n", *overrides).cells
-        return len(cells), replaced_text(cells)
-
-    grid = "[{select: best}, {steps: 1, select: last}, {steps: 9, select: last}]"
-    assert said(grid, "encoder.train.batch_size=8") == (3, [])
-    assert said("[{select: best}, {steps: 1, select: last}]", "encoder.train.steps=9") == (
-        2, ["encoder.train.steps=9 (--set) replaces 1 in 1 cell"]
-    )  # fmt: skip
-    assert said(grid, "encoder.train.steps=7") == (
-        2,
-        ["encoder.train.steps=7 (--set) replaces 1, 9 in 2 cells; 1 is left out, as equal to "
-         "another"],
-    )  # fmt: skip
-    assert said(grid, "encoder.train.epochs=3") == (
-        2,
-        ["--set removes encoder.train.steps, which was 1, 9 in 2 cells; 1 is left out, as equal "
-         "to another"],
-    )  # fmt: skip
 
 
 # ---- stand-ins with axes and arms of their own
