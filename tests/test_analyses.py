@@ -241,6 +241,8 @@ def test_a_failed_cell_is_left_out_while_five_seeds_are_left():
     whole = battery.example()
     kept = replace(whole, cells=tuple(c for c in whole.cells if c.id not in (lost, partner)))
     assert found.value == Difference(metric="score", **ARMS).answer(kept).value
+    a, b = (r["value"] for r in found.rows if r["row"] == "arm")
+    assert a - b == pytest.approx(found.value)
 
 
 def test_two_failed_cells_of_six_leave_the_question_open():

@@ -25,24 +25,26 @@ def arm_rows(
     """Return each arm's score, over seeds and by seed, with ceiling, floor and chance."""
     found = []
     for at, arms in zip((asked.when, asked.than), sides, strict=False):
-        for arm, name, cells in zip(
-            "ab", (asked.a, asked.b), zip(*arms.pairs, strict=True), strict=True
-        ):
-            about = {"arm": arm, "name": name, **({"at": at} if at else {})}
-            found.append({"row": "arm", **about, **_arm(scores, cells, metric, over)})
+        levels = [arms.place(pair)[1] for pair in arms.pairs]
+        for side, name in enumerate((asked.a, asked.b)):
+            cells = [pair[side] for pair in arms.pairs]
+            about = {"arm": "ab"[side], "name": name, **({"at": at} if at else {})}
+            found.append({"row": "arm", **about, **_arm(scores, cells, levels, metric, over)})
     return found
 
 
-def _arm(scores: GridScores, cells: tuple[Cell, ...], metric: str, over: str) -> Row:
-    means: dict[int, list[float]] = {}
-    for cell in cells:
-        found = course(scores, cell, metric, over)["score"].mean()
-        means.setdefault(cell.seed, []).append(float(found))
-    by_seed = {str(seed): float(np.mean(values)) for seed, values in means.items()}
+def _arm(scores: GridScores, cells: list[Cell], levels: list[str], metric: str, over: str) -> Row:
+    """Return the means of an arm's cells, every level weighing the same."""
+    means = pd.DataFrame({
+        "seed": [cell.seed for cell in cells],
+        "level": levels,
+        "score": [course(scores, cell, metric, over)["score"].mean() for cell in cells],
+    })  # fmt: skip
+    by_seed = means.groupby("seed")["score"].mean()
     return {
-        "value": float(np.mean(list(by_seed.values()))),
-        "range_over_seeds": [min(by_seed.values()), max(by_seed.values())],
-        "by_seed": by_seed,
+        "value": float(means.groupby("level")["score"].mean().mean()),
+        "range_over_seeds": [float(by_seed.min()), float(by_seed.max())],
+        "by_seed": {str(seed): float(value) for seed, value in by_seed.items()},
         "ceiling": _under(scores, cells, metric, over, "class_label"),
         "floor": _under(scores, cells, metric, over, "shuffled_eeg"),
         "chance": scores.of(cells[0], metric).chance,
@@ -50,7 +52,7 @@ def _arm(scores: GridScores, cells: tuple[Cell, ...], metric: str, over: str) ->
 
 
 def _under(
-    scores: GridScores, cells: tuple[Cell, ...], metric: str, over: str, control: str
+    scores: GridScores, cells: list[Cell], metric: str, over: str, control: str
 ) -> Row | None:
     """Return the mean under a control over the cells that have it, and their seeds."""
     found = []
