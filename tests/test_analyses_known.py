@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from analysis_toys import ARMS, failed, grid, row
 from scipy import stats
-from test_analyses import ARMS, grid, row
 
 from zoo.analyses._crossed import crossed, variance
 from zoo.analyses.difference import Difference
@@ -79,6 +79,59 @@ def test_settings_that_are_all_alike_have_no_order():
         RankCorrelation(metric="score", by="other").answer(made)
 
 
+def test_an_order_that_no_draw_moves_has_no_interval():
+    """Three settings far apart: an interval from +1 to +1 would be no interval."""
+    found = RankCorrelation(metric="score", by="other", ask="Are they?").answer(
+        correlated(3, noise=0.01)
+    )
+    assert (found.value, found.ci95) == (pytest.approx(1.0), None)
+    assert "no interval: draws over 5 seeds and 40 units of trials leave the order as it is" in (
+        found.sentence
+    )
+    assert found.sentence.startswith("Are they? Not told: over 3 settings and 40 test trials ")
+    firm = RankCorrelation(metric="score", by="other", ask="Are they?").answer(
+        correlated(6, noise=0.01)
+    )
+    assert firm.sentence.startswith("Are they? Yes: over 6 settings and 40 test trials ")
+
+
+@pytest.mark.parametrize("silent", [("other",), ("score", "other")])
+def test_a_metric_without_trials_is_correlated_over_seeds(silent):
+    made = correlated(5, noise=3.0)
+    without = tuple(replace(s, read=lambda: None) if s.metric in silent else s for s in made.scores)
+    found = RankCorrelation(metric="score", by="other").answer(replace(made, scores=without))
+    assert found.value == pytest.approx(
+        RankCorrelation(metric="score", by="other").answer(made).value
+    )
+    which = " and ".join(silent)
+    assert f"bootstrap over 5 seeds alone ({which} scores no trials by themselves)" in (
+        found.sentence
+    )
+    tested = "the test split" if len(silent) == 2 else "40 test trials"
+    assert f"over 5 settings and {tested} the rank" in found.sentence
+
+
+def test_two_seeds_of_a_metric_without_trials_are_too_few():
+    made = correlated(5, noise=3.0, seeds=2)
+    without = tuple(replace(s, read=lambda: None) for s in made.scores)
+    found = RankCorrelation(metric="score", by="other").answer(replace(made, scores=without))
+    assert (
+        "no interval: 2 seeds alone (score and other scores no trials by themselves) are too"
+        in (found.sentence)
+    )
+
+
+def test_a_failed_cell_takes_its_seed_from_every_setting():
+    question = RankCorrelation(metric="score", by="other")
+    made = correlated(5, noise=3.0, seeds=6)
+    found = question.answer(failed(made, "encoder=e1,seed=2"))
+    kept = replace(made, cells=tuple(cell for cell in made.cells if cell.seed != 2))
+    assert (found.value, found.ci95) == (question.answer(kept).value, question.answer(kept).ci95)
+    assert "for want of a score: encoder=e1,seed=2;" in found.sentence
+    with pytest.raises(NotAnswered, match="fewer than 5 seeds are left"):
+        question.answer(failed(made, "encoder=e1,seed=2", "encoder=e3,seed=0"))
+
+
 # ---- spread
 
 
@@ -89,7 +142,8 @@ def crossed_table(seeds: int, trials: int, seed_sd: float, trial_sd: float) -> p
     return pd.DataFrame({
         "seed": np.repeat(np.arange(seeds), trials),
         "cluster": np.tile(np.arange(trials).astype(str), seeds),
-        "cluster_subject": "", "unit": "trial", "score": score.ravel(),
+        "image_id": "", "cluster_subject": "", "subject": "", "unit": "trial",
+        "score": score.ravel(),
     })  # fmt: skip
 
 
@@ -146,6 +200,22 @@ def test_equal_levels_are_found_to_differ_no_more_often_than_promised():
         means = np.array([table["score"].mean() for table in tables])
         wrong += _profile(means, float(np.mean([variance(table) for table in tables])))[0] > 0
     assert wrong / 150 <= 0.1
+
+
+def test_a_spread_names_its_split_and_goes_on_without_a_failed_cell():
+    rng = np.random.default_rng(0)
+    made = grid({f"e{k}": rng.random((6, 40)) for k in range(4)})
+    made = replace(made, scores=tuple(replace(s, split="val") for s in made.scores))
+    question = Spread(metric="score", axis="encoder.name")
+    found = question.answer(failed(made, "encoder=e1,seed=2"))
+    assert "differ in score over 40 validation trials by a standard deviation" in found.sentence
+    assert "for want of a score: encoder=e1,seed=2;" in found.sentence
+    kept = replace(made, cells=tuple(cell for cell in made.cells if cell.seed != 2))
+    assert found.value == question.answer(kept).value
+    with pytest.raises(NotAnswered, match="out of memory; without it fewer than 5 seeds"):
+        question.answer(
+            failed(grid({f"e{k}": rng.random((5, 40)) for k in range(4)}), "encoder=e1,seed=2")
+        )
 
 
 # ---- difference

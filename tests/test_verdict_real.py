@@ -29,7 +29,7 @@ encoder:
 conditioner:
   name: linear
   params: {opens: none}
-  train: {steps: 8, batch_size: 8, lr: 3e-2, align: 1.0, cond_dropout: 0.0}
+  train: {steps: 8, snapshots: [2, 4], batch_size: 8, lr: 3e-2, align: 1.0, cond_dropout: 0.0}
 pipeline:
   name: stable_diffusion
   params: {weights: pocket, image_size: 64}
@@ -43,6 +43,7 @@ analyses:
       ask: Do the tokens matter?
       "yes": a
       metric: image_class_accuracy
+      over: area
       a: {conditioner: linear}
       b: {conditioner: deaf}
   - name: difference
@@ -51,6 +52,7 @@ analyses:
       ask: Is the twin better?
       "yes": b
       metric: image_class_accuracy
+      over: area
       a: {conditioner: linear}
       b: {conditioner: twin}
 """
@@ -96,6 +98,7 @@ def test_a_crippled_conditioner_is_found(answers: dict[str, dict]):
     assert "bootstrap crossed over 5 seeds and" in found["sentence"]
     assert "text encoder of the pocket weights (2 layers, 128 wide)" in found["sentence"]
     assert "simulated EEG" in found["sentence"]
+    assert "image_class_accuracy (mean over training steps 2 to 8) over " in found["sentence"]
 
 
 def test_equal_arms_are_not_told_apart(answers: dict[str, dict]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,10 @@ from zoo.recipe.cells import Block, Cell
 from zoo.recipe.where import ABSENT, value_at
 
 Level = tuple[tuple[str, Any], ...]
+Pair = tuple[Cell, Cell]
+
+#: Blocks that are trained, at learning rates that an arm may be given.
+_TRAINED = ("encoder", "conditioner")
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,31 @@ class Arms:
         Ids of cells without a partner.
     """
 
-    pairs: list[tuple[Cell, Cell]]
+    pairs: list[Pair]
     levels: dict[str, Level]
     alone: list[str]
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Return the cells of both arms."""
+        return tuple(cell for pair in self.pairs for cell in pair)
 
     @property
     def places(self) -> dict[str, dict[str, Any]]:
         """Return each distinct level, by its text; only the empty one where no axis is left."""
         return {repr(level): dict(level) for level in self.levels.values()}
+
+    def place(self, pair: Pair) -> tuple[int, str]:
+        """Return the seed of a pair and the text of its level."""
+        return pair[0].seed, repr(self.levels[pair[0].id])
+
+    def at(self, places: Collection[tuple[int, str]]) -> Arms:
+        """Return the pairs at some of the places; the cells of all others are alone."""
+        kept = [pair for pair in self.pairs if self.place(pair) in places]
+        others = [p for p in self.pairs if self.place(p) not in places]
+        alone = [*self.alone, *(cell.id for pair in others for cell in pair)]
+        levels = {pair[0].id: self.levels[pair[0].id] for pair in kept}
+        return Arms(kept, levels, alone)
 
 
 def paired(scores: GridScores, a: Where, b: Where) -> Arms:
@@ -64,6 +85,36 @@ def paired(scores: GridScores, a: Where, b: Where) -> Arms:
         for place in shared
     }
     return Arms([(first[p], second[p]) for p in shared], levels, alone)
+
+
+def together(when: Arms, than: Arms) -> list[Arms]:
+    """Return the pairs of both that agree in the seed and in every other axis.
+
+    Raises
+    ------
+    NotAnswered
+        No two pairs agree.
+    """
+    places = [{arms.place(pair) for pair in arms.pairs} for arms in (when, than)]
+    shared = places[0] & places[1]
+    if not shared:
+        raise NotAnswered(
+            f"no pair like {when.pairs[0][0].id} agrees with one like {than.pairs[0][0].id} in "
+            "the seed and every other axis"
+        )
+    return [when.at(shared), than.at(shared)]
+
+
+def trained_apart(a: Where, b: Where) -> list[str]:
+    """Return the trained blocks in which two arms differ."""
+    differing = {path for path in {*a, *b} if a.get(path, ABSENT) != b.get(path, ABSENT)}
+    return [block for block in _TRAINED if block in {p.partition(".")[0] for p in differing}]
+
+
+def has_own_rates(cell: Cell, blocks: Collection[str]) -> bool:
+    """Say whether the recipe's ``arms`` set a learning rate in each of the blocks."""
+    paths = [path.split(".") for path in cell.tuned]
+    return all(any(p[:2] == [block, "train"] and "lr" in p for p in paths) for block in blocks)
 
 
 def _other_axes(ours: tuple[Cell, ...], theirs: tuple[Cell, ...], named: set[str]) -> list[str]:

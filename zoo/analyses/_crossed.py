@@ -1,13 +1,16 @@
-"""Means over seeds and trials with the interval that crosses both; shared by all analyses."""
+"""Means over seeds, subjects and trials with the interval that crosses them; for all analyses."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from zoo.analyses._words import listed
 from zoo.grid_scores import NotAnswered, Score
+from zoo.recipe.cells import Cell
 from zoo.statistics import LEVEL, MIN_CLUSTERS, RESAMPLES, bootstrap, wilson
 
 #: Columns by which the rows of two tables are the same trial.
@@ -20,7 +23,7 @@ class Interval(NamedTuple):
     Parameters
     ----------
     ci95 : (low, high) or None
-        None where neither seeds nor trials are enough to resample.
+        None where neither seeds, subjects nor trials are enough to resample.
     how : str
         For a sentence: "bootstrap crossed over 5 seeds and 60 images".
     """
@@ -37,8 +40,9 @@ class Interval(NamedTuple):
 def trials_of(score: Score) -> pd.DataFrame:
     """Return the table of a row's trials; one row with its value where it scores no trials.
 
-    Columns ``seed, trial_id, image_id, cluster, cluster_subject, unit, score``. ``cluster`` is ""
-    where there are no trials, ``cluster_subject`` where nothing crosses.
+    Columns ``seed, subject, trial_id, image_id, cluster, cluster_subject, unit, score``.
+    ``subject`` is what the cell is of, ``cluster`` and ``trial_id`` are "" where there are no
+    trials, ``cluster_subject`` where subjects and images do not cross within the cell.
     """
     table = score.trials()
     if table is None:
@@ -51,7 +55,7 @@ def trials_of(score: Score) -> pd.DataFrame:
     if "cluster_subject" not in table:
         table = table.assign(cluster_subject="")
     kept = table[["trial_id", "image_id", "cluster", "cluster_subject", "unit", "score"]]
-    return kept.assign(seed=score.cell.seed)
+    return kept.assign(seed=score.cell.seed, subject=_subject(score.cell))
 
 
 def _unit(table: pd.DataFrame) -> str:
@@ -62,6 +66,12 @@ def _unit(table: pd.DataFrame) -> str:
     return "run"
 
 
+def _subject(cell: Cell) -> str:
+    """Return the subject of a cell's data, "1, 2" where it has several, "" where none is chosen."""
+    chosen = cell.dataset.params.get("subjects")
+    return ", ".join(map(str, chosen)) if isinstance(chosen, list | tuple) else ""
+
+
 def crossed(
     table: pd.DataFrame,
     *,
@@ -70,16 +80,19 @@ def crossed(
     level: float = LEVEL,
     resamples: int = RESAMPLES,
 ) -> Interval:
-    """Return the interval of the weighted mean of ``score`` over seeds and trials.
+    """Return the interval of the weighted mean of ``score`` over seeds, subjects and trials.
 
-    Seeds and trials (or what trials are resampled by) are drawn crosswise where there are at least
-    five of each; of fewer, nothing is drawn and the interval is conditional on them. Subjects,
-    images and seeds that cross three ways make the interval wide rather than narrow.
+    Seeds, subjects (where the cells are of several) and trials (or what trials are resampled by)
+    are drawn crosswise where there are at least five of each; of fewer, nothing is drawn and the
+    interval is conditional on them. Three ways that cross make the interval wide rather than
+    narrow.
 
     Parameters
     ----------
     table : DataFrame
-        Columns of `trials_of`, and ``weight`` where rows do not count alike.
+        Columns of `trials_of`; ``weight`` where rows do not count alike; ``sign`` (1, -1) where
+        it is the mean of some rows less the mean of others. Trials of both that have one id are
+        drawn together.
     seed : int
         Names the draws.
     bounded : bool
@@ -93,47 +106,89 @@ def crossed(
     Owen 2007, "The pigeonhole bootstrap".
     """
     ways, said, given = [], [], []
-    for column, name in (("seed", "seed"), *_trial_ways(table)):
+    for column, name in (("seed", "seeds"), *_subject_ways(table)):
         n = table[column].nunique()
         if n >= MIN_CLUSTERS:
             ways.append(table[column].astype(str).to_numpy())
-            said.append(f"{n} {name}s")
+            said.append(f"{n} {name}")
         else:
-            given.append("one seed" if n == 1 and name == "seed" else f"{n} {name}s")
+            given.append("one seed" if n == 1 and name == "seeds" else f"{n} {name}")
     if not ways:
-        return Interval(None, f"no interval: {' and '.join(given)} are too few to resample")
-    weight = table["weight"].to_numpy() if "weight" in table else np.ones(len(table))
-    values = np.stack([weight * table["score"].to_numpy(), weight], axis=1)
+        return Interval(None, f"no interval: {listed(given)} are too few to resample")
+    values_NS2, statistic = _signed(table)
     found = bootstrap(
-        values,
+        values_NS2,
         seed=seed,
         clusters=tuple(ways),
-        statistic=lambda means: means[:, 0] / means[:, 1],
+        statistic=statistic,
         level=level,
         resamples=resamples,
     )
-    only = f", for {' and '.join(given)} alone" if given else ""
+    only = f", for {listed(given)} alone" if given else ""
     if found is not None and found[0] == found[1]:
-        alike = f"every draw over {' and '.join(said)} alike"
+        alike = f"every draw over {listed(said)} alike"
         if not bounded:
             return Interval(None, f"no interval: {alike}{only}")
-        n = min(len(np.unique(way)) for way in ways)
-        return Interval(_of_draws_alike(found[0], n), f"{alike}: Wilson{only}")
+        n, reach = min(len(np.unique(way)) for way in ways), values_NS2.shape[1]
+        return Interval(_of_draws_alike(found[0], n, reach), f"{alike}: Wilson{only}")
     how = "crossed " if len(ways) > 1 else ""
-    return Interval(found, f"bootstrap {how}over {' and '.join(said)}{only}")
+    return Interval(found, f"bootstrap {how}over {listed(said)}{only}")
+
+
+def mean(table: pd.DataFrame) -> float:
+    """Return the weighted mean of ``score``, or that of some rows less that of others."""
+    values_NS2, statistic = _signed(table)
+    return float(statistic(values_NS2.mean(axis=0)[None])[0])
+
+
+def _signed(table: pd.DataFrame) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Return weighted scores and weights by sign (S of them), and the figure of their means."""
+    weight = table["weight"].to_numpy() if "weight" in table else np.ones(len(table))
+    sign = table["sign"].to_numpy() if "sign" in table else np.ones(len(table))
+    signs = np.unique(sign)
+    weight_NS = weight[:, None] * (sign[:, None] == signs)
+    values_NS2 = np.stack([weight_NS * table["score"].to_numpy()[:, None], weight_NS], axis=2)
+
+    def figure(means_RS2: np.ndarray) -> np.ndarray:
+        # A draw may miss every trial of a sign.
+        with np.errstate(invalid="ignore"):
+            return (signs * means_RS2[..., 0] / means_RS2[..., 1]).sum(axis=1)
+
+    return values_NS2, figure
+
+
+def _subject_ways(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the columns that are drawn beside the seeds, and what they hold.
+
+    Of cells of one subject each, the subject stands for its trials and crosses the images that
+    several saw, as `zoo.statistics.independent_units` has it within a cell.
+    """
+    subject = table["subject"]
+    if (n := subject.nunique()) < 2 or (table["cluster_subject"].astype(str) != "").any():
+        return _trial_ways(table)
+    ways = [("subject", "choices of subjects" if subject.str.contains(",").any() else "subjects")]
+    unit = table["unit"].iloc[0]
+    seen = table[["subject", "image_id"]].drop_duplicates()
+    shared = bool(unit) and len(seen) > table["image_id"].nunique()
+    if shared and (n >= MIN_CLUSTERS or unit == "trial"):
+        return [*ways, ("image_id", "images")]
+    return ways if n >= MIN_CLUSTERS else [*ways, *_trial_ways(table)]
 
 
 def _trial_ways(table: pd.DataFrame) -> list[tuple[str, str]]:
     unit = table["unit"].iloc[0]
-    ways = [("cluster", unit)] if unit else []
+    ways = [("cluster", f"{unit}s")] if unit else []
     crosses = (table["cluster_subject"].astype(str) != "").any()
-    return [("cluster_subject", "subject"), *ways] if crosses else ways
+    return [("cluster_subject", "subjects"), *ways] if crosses else ways
 
 
-def _of_draws_alike(value: float, n: int) -> tuple[float, float]:
-    """Return how far a difference of shares could lie from the one that all `n` units show."""
+def _of_draws_alike(value: float, n: int, reach: int = 1) -> tuple[float, float]:
+    """Return how far a figure of shares could lie from the one that all `n` units show.
+
+    Differences of shares reach from -1 to 1; differences of differences are of `reach` 2.
+    """
     unseen = wilson(0, n)[1]
-    low, high = value - unseen * (value + 1), value + unseen * (1 - value)
+    low, high = value - unseen * (value + reach), value + unseen * (reach - value)
     return float(low), float(high)
 
 

@@ -6,12 +6,16 @@ with other trials and trainings; the permutation test, what other settings would
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from registry import component
 from zoo.analyses._crossed import TRIAL, trials_of
+from zoo.analyses._lost import seeds_left
+from zoo.analyses._words import left_out, listed, tested_on
 from zoo.grid_scores import AnalysisResult, GridScores, MetricLabel, NotAnswered, Where
 from zoo.recipe.cells import Cell
 from zoo.seeds import numpy_rng
@@ -20,6 +24,23 @@ from zoo.statistics import LEVEL, MIN_CLUSTERS, bootstrap
 #: All orders are taken of up to so many settings (7! = 5040), else `DRAWS` are drawn.
 EXACT = 7
 DRAWS = 9999
+
+
+class Drawn(NamedTuple):
+    """How a correlation moves with other seeds and trials.
+
+    Parameters
+    ----------
+    ci95 : (low, high) or None
+    how : str
+        What was drawn, or why there is no interval.
+    held : bool
+        Its sign does not move.
+    """
+
+    ci95: tuple[float, float] | None
+    how: str
+    held: bool
 
 
 @component(
@@ -48,8 +69,10 @@ class RankCorrelation:
 
     def answer(self, scores: GridScores) -> AnalysisResult:
         """Return the correlation; ``rows`` hold the settings' means and the test."""
+        whole = sorted(scores.matching(self.where), key=lambda cell: cell.id)
+        kept, lost = seeds_left(scores, tuple(whole), self.metric, self.by)
         settings: dict[str, list[Cell]] = {}
-        for cell in sorted(scores.matching(self.where), key=lambda cell: cell.id):
+        for cell in kept:
             place = {axis: value for axis, value in cell.coords.items() if axis != "seed"}
             settings.setdefault(repr(place), []).append(cell)
         k = len(settings)
@@ -64,14 +87,13 @@ class RankCorrelation:
         value = float(_spearman(means[None])[0])
         if not np.isfinite(value):
             raise NotAnswered(f"all settings are alike in {self.metric} or in {self.by}")
-        ci95, how = self._interval(tables, scores.seed, value)
+        ci95, how, held = self._drawn(tables, scores.seed, value)
         p, smallest = _permuted(means[:k], means[k:], scores.seed)
-        held = ci95 is not None and not ci95[0] <= 0 <= ci95[1]
         word = "Not told" if not (held and p < 1 - LEVEL) else "Yes" if value > 0 else "The reverse"
         interval = f"95 % interval {ci95[0]:+.2f} to {ci95[1]:+.2f}, " if ci95 else ""
         few = "; too few settings for any claim about others" if k < MIN_CLUSTERS else ""
-        cells = tuple(cell for group in settings.values() for cell in group)
-        first = scores.of(cells[0], self.metric)
+        first = scores.of(kept[0], self.metric)
+        tested = tested_on(tables, first.split)
         rows = [
             {
                 "row": "setting",
@@ -83,10 +105,11 @@ class RankCorrelation:
         ]
         return AnalysisResult(
             sentence=(
-                f"{self.ask} {word}: over {k} settings the rank correlation of {self.metric} and "
-                f"{self.by} is {value:+.2f} ({interval}{how}; permutation of the settings: "
-                f"p = {p:.2g}, smallest possible {smallest:.2g}){few}; this speaks of "
-                f"{scores.spoken_of(cells, self.metric, self.by)}."
+                f"{self.ask} {word}: over {k} settings and {tested} the rank correlation of "
+                f"{self.metric} and {self.by} is {value:+.2f} ({interval}{how}; permutation of "
+                f"the settings: p = {p:.2g}, smallest possible {smallest:.2g}){few}"
+                f"{left_out(lost)}; this speaks of "
+                f"{scores.spoken_of(kept, self.metric, self.by)}."
             ).strip(),
             value=value,
             ci95=ci95,
@@ -102,30 +125,51 @@ class RankCorrelation:
             rows=({"row": "test", "p": p, "smallest_p": smallest}, *rows),
         )
 
-    def _interval(
-        self, tables: list[pd.DataFrame], seed: int, value: float
-    ) -> tuple[tuple[float, float] | None, str]:
-        """Return the interval over the seeds and trials that all settings share, and its words."""
+    def _drawn(self, tables: list[pd.DataFrame], seed: int, value: float) -> Drawn:
+        """Return how the correlation moves with the seeds and trials that all settings share."""
+        untold = self._without_trials(tables)
+        keys, same = (["seed"],) * 2 if untold else (["seed", "trial_id", "cluster"], TRIAL)
         wide = pd.concat(
-            [table.groupby(["seed", "trial_id", "cluster"])["score"].mean() for table in tables],
-            axis=1,
-            join="inner",
+            [table.groupby(keys)["score"].mean() for table in tables], axis=1, join="inner"
         ).sort_index()
-        if len(wide) < max(len(table.drop_duplicates(TRIAL)) for table in tables):
-            return None, "no interval: the settings were scored on other trials"
+        if len(wide) < max(len(table.drop_duplicates(same)) for table in tables):
+            other = "seeds" if untold else "trials"
+            return Drawn(None, f"no interval: the settings were scored on other {other}", False)
         about = wide.index.to_frame(index=False).astype(str)
-        ways, said = [], []
-        for column, name in (("seed", "seeds"), ("cluster", "units of trials")):
-            if (n := about[column].nunique()) >= MIN_CLUSTERS:
-                ways.append(about[column].to_numpy())
-                said.append(f"{n} {name}")
+        counts = {
+            column: (about[column].nunique(), name)
+            for column, name in (("seed", "seeds"), ("cluster", "units of trials"))
+            if column in about
+        }
+        ways = [column for column, (n, _) in counts.items() if n >= MIN_CLUSTERS]
+        said = listed([f"{n} {name}" for c, (n, name) in counts.items() if c in (ways or counts)])
+        said += f" alone ({untold} scores no trials by themselves)" if untold else ""
         if not ways:
-            return None, "no interval: too few seeds and trials to resample"
-        found = bootstrap(wide.to_numpy(), seed=seed, clusters=tuple(ways), statistic=_spearman)
+            return Drawn(None, f"no interval: {said} are too few to resample", False)
+        found = bootstrap(
+            wide.to_numpy(),
+            seed=seed,
+            clusters=tuple(about[way].to_numpy() for way in ways),
+            statistic=_spearman,
+        )
+        if found is None:
+            return Drawn(None, f"no interval: settings tie in every draw over {said}", False)
         # Noise that is drawn once more weakens a correlation: draws can all lie to one side.
-        ends = None if found is None else (min(found[0], value), max(found[1], value))
-        ci95 = None if ends is None else (max(-1.0, ends[0]), min(1.0, ends[1]))
-        return ci95, f"bootstrap over {' and '.join(said)}"
+        low, high = max(-1.0, min(found[0], value)), min(1.0, max(found[1], value))
+        if np.isclose(low, high):
+            how = f"no interval: draws over {said} leave the order as it is"
+            return Drawn(None, how, bool(value))
+        return Drawn((low, high), f"bootstrap over {said}", not low <= 0 <= high)
+
+    def _without_trials(self, tables: list[pd.DataFrame]) -> str:
+        """Return the metrics that score no trials by themselves, in words; "" where both do."""
+        halves = tables[: len(tables) // 2], tables[len(tables) // 2 :]
+        silent = [
+            label
+            for label, half in zip((self.metric, self.by), halves, strict=True)
+            if any((table["trial_id"] == "").any() for table in half)
+        ]
+        return listed(silent) if silent else ""
 
 
 def _spearman(means_R2K: np.ndarray) -> np.ndarray:

@@ -14,6 +14,8 @@ from scipy import stats
 
 from registry import component
 from zoo.analyses._crossed import trials_of, variance
+from zoo.analyses._lost import seeds_left
+from zoo.analyses._words import left_out, tested_on
 from zoo.grid_scores import AnalysisResult, Axis, GridScores, MetricLabel, NotAnswered, Where
 from zoo.recipe.where import value_at
 from zoo.statistics import LEVEL
@@ -54,7 +56,7 @@ class Spread:
 
     def answer(self, scores: GridScores) -> AnalysisResult:
         """Return the standard deviation; ``rows`` hold each level's mean and standard error."""
-        cells = scores.matching(self.where)
+        cells, lost = seeds_left(scores, scores.matching(self.where), self.metric)
         tables: dict[str, list[pd.DataFrame]] = {}
         for cell in sorted(cells, key=lambda cell: cell.id):
             table = trials_of(scores.of(cell, self.metric))
@@ -75,6 +77,7 @@ class Spread:
         beyond = "Not told" if ci95 is None or ci95[0] <= 0 else "Yes"
         interval = f" (95 % interval {ci95[0]:.3f} to {ci95[1]:.3f})" if ci95 else ""
         first = scores.of(cells[0], self.metric)
+        tested = tested_on(whole.values(), first.split)
         rows: list[dict[str, Any]] = [
             {"row": "level", "at": {self.axis: name}, "value": float(m), "se": float(np.sqrt(v))}
             for name, m, v in zip(names, means, noise, strict=True)
@@ -82,9 +85,9 @@ class Spread:
         return AnalysisResult(
             sentence=(
                 f"{self.ask} {beyond}: {len(names)} levels of {self.axis} differ in {self.metric} "
-                f"by a standard deviation of {value:.3f}{interval} beyond the noise of {noises} "
-                f"({np.sqrt(noise.mean()):.3f}), from {means.min():.3f} ({low}) to "
-                f"{means.max():.3f} ({high}){left_in}{few}; this speaks of "
+                f"over {tested} by a standard deviation of {value:.3f}{interval} beyond the noise "
+                f"of {noises} ({np.sqrt(noise.mean()):.3f}), from {means.min():.3f} ({low}) to "
+                f"{means.max():.3f} ({high}){left_in}{few}{left_out(lost)}; this speaks of "
                 f"{scores.spoken_of(cells, self.metric)}."
             ).strip(),
             value=value,
