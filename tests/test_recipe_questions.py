@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from recipe_toys import SMALL, Desk, changed, desk_in
+from recipe_toys import SMALL, Desk, changed, desk_in, registered
 
+from registry import component
+from zoo.grid_scores import MetricLabel, Where
 from zoo.recipe import dump, load_recipe, shipped_recipes
+from zoo.registries import ANALYSES
 
 CLIP = "{name: clip_text, params: {text_encoder: %s}}"
 ASKED = (
@@ -119,3 +122,28 @@ def test_every_question_that_ships_can_be_answered_at_each_scale(name: str, tmp_
     for recipe in (here, full):
         asked = recipe.resolved.get("analyses", [])
         assert [block["label"] for block in asked] == [block.label for block in recipe.analyses]
+
+
+@component("analysis")
+class Interaction:
+    """A question about two arms, here and there."""
+
+    def __init__(
+        self, *, metric: MetricLabel, a: Where, b: Where,
+        when: Where | None = None, than: Where | None = None,
+    ) -> None: ...  # fmt: skip
+
+
+def test_arms_are_paired_here_and_there(desk: Desk) -> None:
+    question = (
+        "analyses: [{name: interaction, params: {metric: accuracy, a: {encoder: nice}, "
+        "b: {encoder: eegnet}, when: {conditioner: linear}, than: {conditioner: clip_text}}}]\n"
+    )
+    axes = "grid: {encoder: [nice, eegnet], conditioner: [linear, clip_text]}\n"
+    with registered(ANALYSES, "interaction", Interaction):
+        assert desk.load(SMALL + axes + question).analyses
+        two = changed(("eegnet]", "eegnet, {name: eegnet, train: {epochs: 9}}]"), text=axes)
+        (found,) = desk.errors(SMALL + two + question)
+        assert found.startswith(
+            "r.yaml:12 analyses[0].params: encoder = eegnet, conditioner = linear leaves open which"
+        )

@@ -1,7 +1,8 @@
 """Questions about two arms: whether the cells of a recipe can answer them, before anything runs.
 
 An analysis that takes two selections of cells called `a` and `b` holds them against each other in
-pairs. ``over: area`` asks for the course of the training; `margin` is a difference that matters.
+pairs, by `when` and `than` in some cells and in others. ``over: area`` asks for the course of the
+training; `margin` is a difference that matters.
 """
 
 from __future__ import annotations
@@ -40,12 +41,22 @@ def unanswerable(params: Mapping[str, Any], cells: Sequence[Cell]) -> str | None
 
     grid = GridScores(cells=tuple(cells), scores=(), data="", text_encoders={})
     try:
-        pairs = paired(grid, params["a"], params["b"]).pairs
+        pairs = [
+            pair
+            for half in _halves(params)
+            for pair in paired(grid, {**params["a"], **half}, {**params["b"], **half}).pairs
+        ]
     except NotAnswered as why:
         return str(why)
     if params.get("over") != "area":
         return None
     return _no_area([cell for pair in pairs for cell in pair], params["metric"])
+
+
+def _halves(params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what both arms are narrowed to, one after the other: by `when` and by `than`."""
+    given = [params[name] for name in ("when", "than") if params.get(name)]
+    return given or [{}]
 
 
 def _no_area(cells: Sequence[Cell], metric: str) -> str | None:
