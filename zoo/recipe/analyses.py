@@ -131,8 +131,8 @@ def _check_values(
 
 
 def _compares(spec: ComponentSpec) -> bool:
-    """Say whether an analysis holds two selections of cells, `a` and `b`, against each other."""
-    found = {p.name for p in spec.parameters if _kind(p.annotation) == _WHERE}
+    """Say whether an analysis needs two selections of cells, `a` and `b`."""
+    found = {p.name for p in spec.parameters if p.required and _kind(p.annotation) == _WHERE}
     return {"a", "b"} <= found
 
 

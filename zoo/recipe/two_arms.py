@@ -50,7 +50,7 @@ def unanswerable(params: Mapping[str, Any], cells: Sequence[Cell]) -> str | None
         return str(why)
     if params.get("over") != "area":
         return None
-    return _no_area([cell for pair in pairs for cell in pair], params["metric"])
+    return _no_area([cell for pair in pairs for cell in pair], params.get("metric"))
 
 
 def _halves(params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -59,7 +59,7 @@ def _halves(params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return given or [{}]
 
 
-def _no_area(cells: Sequence[Cell], metric: str) -> str | None:
+def _no_area(cells: Sequence[Cell], metric: str | None) -> str | None:
     """Return why there is no area under the scores of these cells, or None."""
     for cell in cells:
         steps = _steps(cell)
@@ -78,7 +78,7 @@ def _no_area(cells: Sequence[Cell], metric: str) -> str | None:
                 f"over: area needs the same snapshots in both arms: {cells[0].id} has "
                 f"{_steps(cells[0])}, {cell.id} has {steps}"
             )
-        if not _is_of_pictures(cell.metrics, metric):
+        if metric is not None and not _is_of_pictures(cell.metrics, metric):
             return f"over: area needs a metric of pictures: {metric!r} is the same at all snapshots"
     return None
 
