@@ -108,9 +108,9 @@ def test_ids_are_unique_short_and_safe_as_folders() -> None:
             "encoder.train: ",
         ),
         (
-            "{conditioner.train.lr.attn2: [1, 2], conditioner.train.lr: [1e-3, 1e-4]}",
-            "grid.conditioner.train.lr[0]: sets conditioner.train.lr.attn2, and so does the axis "
-            "conditioner.train.lr.attn2: ",
+            "{conditioner.train.lr.projection: [1, 2], conditioner.train.lr: [1e-3, 1e-4]}",
+            "grid.conditioner.train.lr[0]: sets conditioner.train.lr.projection, and so does the axis "
+            "conditioner.train.lr.projection: ",
         ),
     ],
 )
