@@ -109,8 +109,8 @@ def test_ids_are_unique_short_and_safe_as_folders() -> None:
         ),
         (
             "{conditioner.train.lr.projection: [1, 2], conditioner.train.lr: [1e-3, 1e-4]}",
-            "grid.conditioner.train.lr[0]: sets conditioner.train.lr.projection, and so does the axis "
-            "conditioner.train.lr.projection: ",
+            "grid.conditioner.train.lr[0]: sets conditioner.train.lr.projection, and so does the "
+            "axis conditioner.train.lr.projection: ",
         ),
     ],
 )
