@@ -146,6 +146,23 @@ def test_the_very_same_scores_are_no_comparison(tmp_path, noise):
     assert found.notes == ["A and B have the very same scores, trial by trial, in accuracy"]
 
 
+def test_settings_that_are_alike_are_told_in_groups(tmp_path, noise):
+    """Cells that share an encoder have its accuracy: one line, not one for each pair."""
+    cells = []
+    for i in range(6):
+        shared, own = 0.5 + noise[i // 4], 0.5 + np.roll(noise[2], i)
+        metrics = {label: (figure(0.5), trials(s)) for label, s in
+                   (("accuracy", shared), ("top_k", shared), ("ssim", own))}  # fmt: skip
+        cells.append(({"encoder": str(i)}, metrics))
+    found = compare_runs([make(tmp_path / "grid", cells)])
+    assert found.notes == [
+        "A, B, C and D have the very same scores, trial by trial, in accuracy, top_k",
+        "E and F have the very same scores, trial by trial, in accuracy, top_k",
+    ]
+    assert [d.metric for d in found.differences].count("accuracy") == 8
+    assert found.differences[0].comparison.n_comparisons == 8 + 8 + 15
+
+
 def test_too_many_comparisons_are_not_begun(tmp_path, noise, monkeypatch):
     cells = [
         ({"encoder": str(i)}, {"accuracy": (figure(0.5), trials(0.5 + noise[i]))}) for i in range(4)

@@ -1,4 +1,4 @@
-"""Arms, controls of some cells, axes of stand-ins, published figures: what a comparison needs."""
+"""Arms, controls of some cells, axes of stand-ins: what a comparison needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from recipe_toys import SMALL, Desk, changed, desk_in
 
 from zoo.recipe import dump, load_recipe
-from zoo.recipe.published import beside
 from zoo.recipe.where import ABSENT, matches, value_at
 
 GRID = """\
@@ -272,73 +271,13 @@ def test_a_control_of_no_cell_is_a_mistake(desk: Desk) -> None:
     assert desk.load(seeded, "seed=5").cells[0].controls == (), "the command line took its cells"
 
 
-# ---- published figures
-
-PUBLISHED = """\
-published:
-  - {metric: accuracy, value: 0.374, where: {encoder: eegnet, seed: 1}, source: "Table 1"}
-  - {metric: accuracy, value: 0.2, where: {encoder: nice}, source: "Table 1"}
-"""
-#: Another encoder stands in, so that each figure is about some cell.
-STAND_IN = "pocket: {data: {encoder: nice}}\n"
-
-
-def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
-    recipe = desk.load(SMALL + GRID + PUBLISHED + STAND_IN, data_root=desk.folder)
-    (told,) = beside(recipe.published, recipe.cells, recipe.scale)
-    assert told["cells"] == ["conditioner=linear,seed=1", "conditioner=clip_text-frozen,seed=1"]
-    assert (told["value"], told["comparable"]) == (0.374, False)
-    assert told["why_not"] == "not comparable: simulated EEG and a small denoiser stand in"
-    (full,) = beside(recipe.published, recipe.cells, "full")
-    assert (full["comparable"], full["why_not"]) == (True, None)
-    for override, why in (
-        ("score_on=val", "ours is of the validation split"),
-        ("dataset.params.limit={train: 90}", "of ours, only a part of the trials took part"),
-        ("dataset.params.shuffle_labels=true", "the labels of ours were shuffled"),
-    ):
-        other = desk.load(SMALL + PUBLISHED, override, "seed=1")
-        (told,) = beside(other.published, other.cells, "full")
-        assert (told["comparable"], told["why_not"]) == (False, f"not comparable: {why}")
-    undrawn = desk.load(SMALL + PUBLISHED, "pipeline.sample.images_per_trial=0", "seed=1")
-    (told,) = beside(undrawn.published, undrawn.cells, undrawn.scale)
-    assert told["why_not"] == "not comparable: simulated EEG stands in"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("value: 0.374", "value: high", "published[0].value: must be a number, got 'high'"),
-        ("value: 0.374, ", "", "published[0].value: is required"),
-        (
-            "metric: accuracy, value: 0.374",
-            "metric: acuracy, value: 0.374",
-            "published[0].metric: no metric is called 'acuracy'. Did you mean 'accuracy'?",
-        ),
-        (
-            "encoder: eegnet, seed: 1",
-            "encoder: egnet, seed: 1",
-            "published[0].where: no cell of this recipe has encoder = 'egnet'; they have: "
-            "'eegnet', 'nice'",
-        ),
-        ("seed: 1}", "sed: 1}", "published[0].where.sed: unknown path 'sed'"),
-        (
-            "value: 0.374",
-            "val: 1, value: 0.4",
-            "published[0].val: unknown key. Did you mean 'value'?",
-        ),
-    ],
-)  # fmt: skip
-def test_wrong_published_figures(desk: Desk, old: str, new: str, message: str) -> None:
-    found = desk.errors(changed((old, new), text=SMALL + GRID + PUBLISHED + STAND_IN))
-    assert any(message in line for line in found), found
-
-
-def test_a_published_metric_is_ours_by_whatever_tower(desk: Desk) -> None:
-    tower = "metrics=[{name: inception_score, params: {tower: pocket_judge}}]"
-    text = SMALL + PUBLISHED.replace("accuracy", "inception_score")
-    recipe = desk.load(text, tower, "seed=1")
-    (told,) = beside(recipe.published, recipe.cells, recipe.scale)
-    assert told["metric"] == "inception_score@pocket_judge"
+def test_a_control_of_the_command_line_has_a_cell(desk: Desk) -> None:
+    given = "controls=[{name: class_label, only: {seed: [0, 1]}}]"
+    assert desk.errors(SMALL + GRID, given) == [
+        f"--set {given} [0].only: no cell of this recipe has seed = [0, 1]; they have: 0, 1"
+    ]
+    one = "controls=[{name: class_label, only: {seed: 1}}]"
+    assert {c.seed for c in desk.load(SMALL + GRID, one).cells if c.controls} == {1}
 
 
 # ---- where

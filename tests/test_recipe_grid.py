@@ -97,6 +97,21 @@ def test_ids_are_unique_short_and_safe_as_folders() -> None:
         ),
         ("{encoder.train.epochs: [1, 0]}", "grid.encoder.train.epochs[1]: must be >= 1, got 0"),
         ("[seed]", "grid: must be a mapping"),
+        (
+            "{encoder: [eegnet, nice], encoder.name: [nice, eegnet]}",
+            "grid.encoder.name[0]: sets encoder.name, and so does the axis encoder: vary it in one "
+            "of them, or cells are called after values that they do not have",
+        ),
+        (
+            "{encoder.train: [{steps: 1}, {steps: 2}], encoder.train.epochs: [1, 2]}",
+            "grid.encoder.train.epochs[0]: sets encoder.train.steps, and so does the axis "
+            "encoder.train: ",
+        ),
+        (
+            "{conditioner.train.lr.projection: [1, 2], conditioner.train.lr: [1e-3, 1e-4]}",
+            "grid.conditioner.train.lr[0]: sets conditioner.train.lr.projection, and so does the "
+            "axis conditioner.train.lr.projection: ",
+        ),
     ],
 )
 def test_wrong_grids(desk: Desk, text: str, message: str) -> None:
@@ -242,3 +257,20 @@ def test_wrong_cells(desk: Desk) -> None:
         "seed, dataset, encoder, conditioner, pipeline",
         "r.yaml:14 cells[2]: needs 'coords', a mapping of axes to values",
     ]
+
+
+def test_axes_that_set_other_values_of_one_block_go_together(desk: Desk) -> None:
+    blocks = "[{name: clip_text, params: {text_encoder: frozen}}, {name: linear}]"
+    axes = f"{{conditioner: {blocks}, conditioner.params.opens: [none, attn2]}}"
+    assert len(desk.load(grid(axes)).cells) == 4
+    split = "{dataset.params.split.by: [run, block], dataset.params.split.test: [['1'], ['2']]}"
+    assert len(desk.load(grid(split)).cells) == 4
+
+
+def test_an_axis_of_the_command_line_takes_no_other_s_values(desk: Desk) -> None:
+    text = grid("{encoder: [eegnet, {name: nice, train: {lr: 1e-2}}]}")
+    (found,) = desk.errors(text, "grid.encoder.train.lr=[1e-3, 1e-4]")
+    assert found.startswith(
+        "--set grid.encoder.train.lr=[1e-3, 1e-4] [0]: sets encoder.train.lr, and so does the axis "
+        "encoder: "
+    )

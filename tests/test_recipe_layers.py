@@ -240,6 +240,20 @@ def test_unknown_paths_in_a_stand_in(desk: Desk) -> None:
     ]
 
 
+def test_lists_of_a_stand_in_are_suggested(desk: Desk) -> None:
+    """Axes, arms and questions stand beside its dotted paths."""
+    for wrong, right in (("arm", "arms"), ("grids", "grid"), ("analysis", "analyses")):
+        (found,) = desk.errors(SMALL + f"pocket: {{weights: {{{wrong}: []}}}}\n")
+        assert found == (
+            f"r.yaml:11 pocket.weights.{wrong}: unknown path '{wrong}': it has no '{wrong}'. Did "
+            f"you mean '{right}'?"
+        )
+    (found,) = desk.errors(SMALL + "pocket: {weights: {x: 1}}\n")
+    assert found.endswith("score_on, grid, arms, analyses")
+    (found,) = desk.errors(SMALL + "pocket: {weights: [1]}\n")
+    assert found == "r.yaml:11 pocket.weights: must be a mapping of dotted paths to values"
+
+
 def test_full_names_every_stand_in_and_missing_piece(desk: Desk) -> None:
     found = desk.errors(scale="full")
     assert found == [
@@ -279,7 +293,14 @@ def test_recordings_are_needed_to_run_and_never_to_validate(desk: Desk) -> None:
         ("encoder.trian.lr=1", "unknown path 'encoder.trian.lr': 'encoder' has no 'trian'. Did you "
          "mean 'train'?"),
         ("x=1", "unknown path 'x': a recipe has no 'x'. It has: name, summary, seed, dataset, "),
-        ("pocket.data=1", "unknown path 'pocket.data': a recipe has no 'pocket'. "),
+        ("pocket.data=1", "'pocket' cannot be set on the command line; write it in the file"),
+        ("arms=[]", "'arms' cannot be set on the command line; write it in the file"),
+        ("analyses=[]", "'analyses' cannot be set on the command line; write it in the file"),
+        ("published=[]", "'published' cannot be set on the command line; write it in the file"),
+        ("schema=1", "'schema' cannot be set on the command line; write it in the file"),
+        ("grid={seed: [0]}", "'grid' is set axis by axis, for example --set grid.seed=[0,1]"),
+        ("grid.arms=[1]", "unknown path 'arms': 'arms' is a part of the file, no setting of a "
+         "cell"),
         ("metrics.name=kappa", "unknown path 'metrics.name': 'metrics' holds a value, not keys"),
         ("encoder.train.epochs=yes", "must be a whole number, got 'yes'"),
         ("encoder.train.epochs={a: 1}", "must be a whole number, got {'a': 1}"),

@@ -15,6 +15,8 @@ from registry import UserError
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(file_okay=False, path_type=Path)
 COUNT = click.IntRange(min=1)
+#: More than any one process has a use for: a slip of the finger.
+MOST_THREADS = 256
 
 
 class ZooCommand(click.Command):
@@ -107,7 +109,7 @@ def recipe_options(command: F) -> F:
             help="Run folders are made in here.",
         ),
         plugin_option,
-        click.option("--threads", type=click.IntRange(1), help="CPU threads."),
+        click.option("--threads", type=click.IntRange(1, MOST_THREADS), help="CPU threads."),
         click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 …"),
         json_option,
     ]

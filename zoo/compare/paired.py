@@ -45,12 +45,26 @@ class _Notes:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], dict[str, None]] = {}
+        self._alike: dict[str, list[dict[str, None]]] = {}
 
     def add(self, before: str, about: str, after: str = "") -> None:
         self._found.setdefault((before, after), {})[about] = None
 
+    def alike(self, label: str, a: str, b: str) -> None:
+        """Note two settings with the same scores; whoever is like one of them is like both."""
+        groups = self._alike.setdefault(label, [])
+        group = next((one for one in groups if a in one or b in one), None)
+        if group is None:
+            groups.append(group := {})
+        group.update({a: None, b: None})
+
     def lines(self) -> list[str]:
         """Return "cannot be paired: the tests share 0 of 330 trials (A and B, A and C)"."""
+        for label, groups in self._alike.items():
+            for group in groups:
+                *names, last = group
+                who = f"{', '.join(names)} and {last}"
+                self.add(f"{who} have the very same scores, trial by trial, in ", label)
         return [f"{before}{', '.join(on)}{after}" for (before, after), on in self._found.items()]
 
 
@@ -98,7 +112,7 @@ def _can_be_paired(
     elif other := _other_trials(*pair):
         notes.add(f"cannot be paired: {other} (", both, ")")
     elif _same_scores(*pair):
-        notes.add(f"{both} have the very same scores, trial by trial, in ", label)
+        notes.alike(label, a.name, b.name)
     else:
         if _definitions(a, label) != _definitions(b, label):
             notes.add("", both, f" describe {label} in other words: read both definitions (--json)")

@@ -15,6 +15,7 @@ from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import path_problem
 from zoo.recipe.schema import AnalysisBlock, keys_of, shown
+from zoo.recipe.two_arms import margin_problem, unanswerable
 from zoo.recipe.where import ABSENT, no_cell, value_at
 from zoo.registries import ANALYSES
 
@@ -51,6 +52,8 @@ def check_analyses(
         if any(found.label == other.label for other in blocks):
             problems.add(entry.where, f"two analyses are called {found.label!r}; give a 'label'")
         _check_values(spec, entry, cells, problems, changed=changed)
+        if _compares(spec) and not problems.below(entry.where):
+            _check_arms(found, entry, () if changed else cells, problems)
         blocks.append(found)
     return tuple(blocks)
 
@@ -61,6 +64,7 @@ def still_asked(analyses: Sequence[Block], cells: Sequence[Cell]) -> dict[str, A
         {key: value for key, value in asdict(block).items() if key in ("name", "params", "label")}
         for block in analyses
         if not any(_unasked(*parameter, cells) for parameter in _typed(block))
+        and not (_compares(ANALYSES.spec(block.name)) and unanswerable(block.params, cells))
     ]
     return {"analyses": asked} if asked else {}
 
@@ -108,7 +112,13 @@ def _check_values(
     params = entry.at(("params",))
     for name, node in ({} if params is None else params.entries()).items():
         parameter = spec.parameter(name)
-        kind = "" if parameter is None else _kind(parameter.annotation)
+        annotation = "" if parameter is None else parameter.annotation
+        kind = _kind(annotation)
+        if kind == _WHERE and not isinstance(node.value, dict):
+            if not (node.value is None and "None" in annotation):
+                got = shown(plain(node))
+                problems.add(node.where, f"must be a mapping of paths to values, got {got}")
+            continue
         if kind in (_WHERE, _AXIS):
             paths = node.entries() if kind == _WHERE else {str(node.value): node}
             wrong = {path: problem for path in paths if (problem := path_problem(path))}
@@ -118,6 +128,20 @@ def _check_values(
                 continue
         if kind and cells and not changed and (lacking := _unasked(kind, plain(node), cells)):
             problems.add(node.where, lacking)
+
+
+def _compares(spec: ComponentSpec) -> bool:
+    """Say whether an analysis needs two selections of cells, `a` and `b`."""
+    found = {p.name for p in spec.parameters if p.required and _kind(p.annotation) == _WHERE}
+    return {"a", "b"} <= found
+
+
+def _check_arms(block: Block, entry: Node, cells: Sequence[Cell], problems: Problems) -> None:
+    """Note what no grid could answer, and where there are cells, what these cannot."""
+    if (wrong := margin_problem(block.params)) is not None:
+        problems.add(entry.locate(("params", "margin")), wrong)
+    if cells and (lacking := unanswerable(block.params, cells)):
+        problems.add(entry.locate(("params",)), lacking)
 
 
 def _typed(block: Block) -> list[tuple[str, Any]]:

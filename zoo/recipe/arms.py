@@ -1,9 +1,9 @@
 """The `arms` of a recipe: what each side of a comparison is given, and the trials that chose it.
 
 An arm is ``{where, set, trials}``: in the cells that have the values of `where`, the values of
-`set` are laid over the grid. Every arm of a list has been given the same number of trials, and
-where there were any, every cell is of an arm that had some, or the recipe is refused: a side that
-was tuned harder wins for that reason.
+`set`, the best of its `trials`, are laid over the grid. Every arm of a list has been given the same
+number of trials, and where there were any, every cell is of an arm that had some, or the recipe is
+refused: a side that was tuned harder wins for that reason.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from zoo.recipe.layers import BLOCKS, layer, merge
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import Assignments, Path, path_problem
 from zoo.recipe.schema import shown
+from zoo.recipe.trials import check_trials
 from zoo.recipe.where import same
 
 _KEYS = ("where", "set", "trials")
@@ -130,13 +131,11 @@ def _arm(node: Node, problems: Problems) -> Arm | None:
             problems.add(entries[key].where, f"unknown key. {hint}An arm has: {', '.join(_KEYS)}")
     about = _paths(node, "where", problems)
     given = _paths(node, "set", problems)
-    trials = entries.get("trials")
-    if trials is not None and not isinstance(trials.value, list):
-        problems.add(trials.where, "must be a list, one entry for each setting that was tried")
-        return None
     if about is None or given is None:
         return None
-    n_trials = 0 if trials is None else len(plain(trials))
+    n_trials = check_trials(entries.get("trials"), given, problems)
+    if n_trials is None:
+        return None
     return Arm({p: plain(v) for p, v in about}, given, n_trials, node.where)
 
 

@@ -57,6 +57,27 @@ def axes_of(entries: dict[str, Node], problems: Problems) -> dict[Path, list[Nod
     return axes
 
 
+def require_apart(axes: dict[Path, list[Node]], problems: Problems) -> None:
+    """Note two axes that set the same value: one would take it from the other's cells."""
+    sets = {
+        axis: {
+            _either(leaf)
+            for value in values
+            for leaf in leaves(layer([(axis, value)], value.where))
+        }
+        for axis, values in axes.items()
+    }
+    for one, other in itertools.combinations(axes, 2):
+        shared = [a for a in sets[one] for b in sets[other] if a[: len(b)] == b[: len(a)]]
+        if shared:
+            path, axis = (".".join(found) for found in (min(shared), one))
+            problems.add(
+                axes[other][0].where,
+                f"sets {path}, and so does the axis {axis}: vary it in one of them, or cells are "
+                "called after values that they do not have",
+            )
+
+
 def axis_problem(dotted: str) -> str | None:
     """Return why cells cannot differ in a dotted path, or None."""
     problem = path_problem(dotted)
@@ -126,6 +147,11 @@ def overridden(tree: Node, chosen: Assignments, top: Node, tuned: tuple[str, ...
         elif (left := _below(merged, axis, set_here)) is not None:
             coords[".".join(axis)] = left
     return Variant(coords, merged, tuned, replaced=replaced(tree, merged, own))
+
+
+def _either(leaf: Path) -> Path:
+    """Return the path of a value; steps and epochs are one, for each takes the other's place."""
+    return (*leaf[:-1], "steps") if leaf[-1] == "epochs" else leaf
 
 
 def is_overridden(axis: Path, top: Node, base: Node) -> bool:

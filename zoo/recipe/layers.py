@@ -26,6 +26,8 @@ LISTED: tuple[Path, ...] = (("metrics",), ("controls",))
 #: Mappings whose entries are values of their own: replaced, not merged.
 _WHOLE_BELOW = ("params", "init_from")
 _EITHER_OR = {"epochs": "steps", "steps": "epochs"}
+#: What a stand-in may have beside dotted paths: axes, arms and questions of its own.
+OF_STAND_INS = ("grid", "arms", "analyses")
 
 
 def merge(lower: Node, upper: Node, *, inside: bool = False) -> Node:
@@ -62,10 +64,11 @@ def layer(given: Assignments, root: Where) -> Node:
 
 
 def stand_in(written: Node, problems: Problems) -> Node:
-    """Return ``pocket.data`` or ``pocket.weights``, whose keys are dotted paths, as a layer."""
+    """Return the dotted paths of ``pocket.data`` or ``pocket.weights`` as a layer."""
     if not isinstance(written.value, dict):
         problems.add(written.where, "must be a mapping of dotted paths to values")
-    return layer(assignments(written.entries(), problems), written.where)
+    own = without(written, OF_STAND_INS).entries()
+    return layer(assignments(own, problems, OF_STAND_INS), written.where)
 
 
 def normalised(node: Node, path: Path = ()) -> Node:

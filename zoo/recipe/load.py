@@ -23,6 +23,7 @@ from zoo.recipe.grid import (
     expand,
     is_overridden,
     overridden,
+    require_apart,
 )
 from zoo.recipe.layers import layer, leaves, merge, normalised, stand_in, without
 from zoo.recipe.nodes import Node, plain
@@ -38,8 +39,6 @@ from zoo.recipe.yaml_strict import parse
 from zoo.registries import reading_once
 
 STAND_INS = ("data", "weights")
-#: What a stand-in may have beside dotted paths: axes, arms and questions of its own.
-_LISTS = ("grid", "arms", "analyses")
 #: Free text, where a leading slash is no path.
 _PROSE = ("summary", "sources", "published")
 
@@ -115,8 +114,9 @@ def _load(
     others = file.check_other_layers(applied, variants, problems)
     published = check_published(file.published, problems)
     cells = tuple(cell for cell in found if cell is not None)
-    if not overrides and file.cells is None and len(cells) == len(found):
+    if len(cells) == len(found) and _own_controls(overrides, overrides_given, file):
         require_cells_of_controls(variants[0].tree, cells, problems)
+    if len(cells) == len(found) and not overrides and file.cells is None:
         require_cells_of_figures(published, file.published, [*cells, *others], problems)
     changed = bool(overrides_given or more_axes)
     analyses = check_analyses(file.analyses_of(applied), cells, problems, changed=changed)
@@ -173,7 +173,7 @@ class _File:
         base = self.base
         for kind in STAND_INS:
             if kind in applied and kind in self.pocket:
-                base = merge(base, stand_in(without(self.pocket[kind], _LISTS), problems))
+                base = merge(base, stand_in(self.pocket[kind], problems))
         if self.cells is not None:
             for dotted, node in more_axes.items():
                 problems.add(
@@ -183,6 +183,7 @@ class _File:
                 )
             return _listed(base, self.cells, overrides, problems)
         axes = axes_of({**self.axes(applied, problems), **more_axes}, problems)
+        require_apart(axes, problems)
         mine = axes_of(more_axes, Problems())
         arms = self.arms_of(applied, problems)
         _check_given(arms, [axis for axis in axes if axis not in mine], base, problems)
@@ -218,7 +219,7 @@ class _File:
     def replaced(self, applied: Sequence[str]) -> dict[str, list[str]]:
         """Return the dotted paths that each stand-in in use sets, by itself or in its arms."""
         used = {k: self.pocket[k] for k in applied if k in self.pocket}
-        layers = {k: stand_in(without(own, _LISTS), Problems()) for k, own in used.items()}
+        layers = {k: stand_in(own, Problems()) for k, own in used.items()}
         by_arms = {
             k: [path for arm in arms_of(own.at(("arms",)), Problems()) for path, _ in arm.given]
             for k, own in used.items()
@@ -243,12 +244,27 @@ class _File:
                 resolver = Resolver(problems)
                 found = self.variants(kinds, [], {}, problems)
                 self.check_arms(kinds, found, problems)
-                for variant in found:
-                    cell = resolver.cell(variant.tree, variant.coords)
-                    cells += [] if cell is None else [cell]
-                    trees.append(variant.tree)
+                ids = cell_ids([variant.coords for variant in found])
+                made = [
+                    cell
+                    for variant, cell_id in zip(found, ids, strict=True)
+                    if (cell := resolver.cell(variant.tree, variant.coords, cell_id)) is not None
+                ]
+                if len(made) == len(found):
+                    check_analyses(self.analyses_of(kinds), made, problems, changed=False)
+                cells += made
+                trees += [variant.tree for variant in found]
         check_sources(self.sources.entries(), trees, problems)
         return cells
+
+
+def _own_controls(overrides: Sequence[str], given: Assignments, file: _File) -> bool:
+    """Say whether the controls must each have a cell: those of ``--set``, and those of a file
+    whose cells are its own.
+    """
+    if any(path[0] == "controls" for path, _ in given):
+        return True
+    return not overrides and file.cells is None
 
 
 def _read(path: Path, shown: str) -> str:

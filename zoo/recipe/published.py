@@ -18,19 +18,20 @@ from zoo.registries import METRICS
 
 #: Scale of a run -> why figures of a paper are not to be held against it.
 _STANDS_ON = {
-    "pocket": "not comparable: simulated EEG and a small denoiser stand in",
-    "mixed": "not comparable: simulated EEG or a small denoiser stands in",
+    "pocket": "simulated EEG and a small denoiser stand in",
+    "mixed": "simulated EEG or a small denoiser stands in",
 }
 
 
 class Published(Strict):
-    """One figure of a paper."""
+    """One figure of a paper; `not_comparable` says why it never is, whatever the scale."""
 
     metric: str
     value: float
     sd: Annotated[float, Field(ge=0)] | None = None
     n: Annotated[int, Field(ge=1)] | None = None
     note: str = ""
+    not_comparable: str = ""
     where: dict[str, Any] = Field(default_factory=dict)
     source: str
 
@@ -62,7 +63,7 @@ def require_cells(
     cells: Sequence[Cell],
     problems: Problems,
 ) -> None:
-    """Note figures of a metric that nobody knows, and those that stand beside no cell.
+    """Note figures of a metric that nobody knows, those beside no cell, and shares in percent.
 
     Parameters
     ----------
@@ -75,12 +76,19 @@ def require_cells(
     """
     if written is None or len(figures) < len(plain(written)):
         return
-    known = [*METRICS.names(), *(block.label for cell in cells for block in cell.metrics)]
+    labelled = {block.label: block.name for cell in cells for block in cell.metrics}
+    known = {name: name for name in METRICS.names()} | labelled
     for index, figure in enumerate(figures):
         if figure["metric"] not in known:
             hint = did_you_mean(figure["metric"], known)
             message = f"no metric is called {figure['metric']!r}. {hint}".strip()
             problems.add(written.locate((index, "metric")), message)
+        elif not 0 <= figure["value"] <= 1 and _is_share(known[figure["metric"]]):
+            problems.add(
+                written.locate((index, "value")),
+                f"{figure['metric']!r} is a share, from 0 to 1, got {figure['value']:g}; a "
+                "percentage is divided by 100",
+            )
         if figure["where"] and (lacking := no_cell(figure["where"], cells)):
             problems.add(written.locate((index, "where")), lacking)
 
@@ -93,31 +101,41 @@ def beside(
     Returns
     -------
     list of dict
-        As written, with ``cells`` (ids), ``comparable`` and ``why_not`` (a sentence or None).
+        As written, with ``cells`` (ids), ``comparable`` and ``why_not`` (words or None), which has
+        what the recipe says under ``not_comparable``.
         Those that stand beside no cell of the run are left out.
     """
     told = []
     for figure in published:
         ours = [cell for cell in cells if matches(cell, figure["where"])]
-        why_not = _why_not(ours, scale)
-        about = {"comparable": why_not is None, "why_not": why_not}
-        metric, ids = _as_labelled(figure["metric"], cells), [cell.id for cell in ours]
-        told += [{**figure, "metric": metric, "cells": ids, **about}] if ours else []
+        if not ours:
+            continue
+        written = {key: value for key, value in figure.items() if key != "not_comparable"}
+        reasons = [one for one in (_why_not(ours, scale), figure["not_comparable"]) if one]
+        told.append(
+            {
+                **written,
+                "metric": _as_labelled(figure["metric"], cells),
+                "cells": [cell.id for cell in ours],
+                "comparable": not reasons,
+                "why_not": f"not comparable: {'; '.join(reasons)}" if reasons else None,
+            }
+        )
     return told
 
 
 def _why_not(cells: Sequence[Cell], scale: str) -> str | None:
-    """Return why a paper's figure cannot be held against these cells; None where it can."""
+    """Return why no figure of a paper can be held against these cells; None where one can."""
     params = [cell.dataset.params for cell in cells]
     if scale in _STANDS_ON:
         drawn = any(cell.draws for cell in cells)
-        return _STANDS_ON[scale] if drawn else "not comparable: simulated EEG stands in"
+        return _STANDS_ON[scale] if drawn else "simulated EEG stands in"
     if any(cell.score_on != "test" for cell in cells):
-        return "not comparable: ours is of the validation split"
+        return "ours is of the validation split"
     if any(one.get("limit") is not None for one in params):
-        return "not comparable: of ours, only a part of the trials took part"
+        return "of ours, only a part of the trials took part"
     if any(one.get("shuffle_labels") for one in params):
-        return "not comparable: the labels of ours were shuffled"
+        return "the labels of ours were shuffled"
     return None
 
 
@@ -127,3 +145,8 @@ def _as_labelled(metric: str, cells: Sequence[Cell]) -> str:
     if metric in labels:
         return metric
     return next((label for label in labels if label.partition("@")[0] == metric), metric)
+
+
+def _is_share(metric: str) -> bool:
+    """Say whether a metric calls itself the share of something; no mark says it."""
+    return " share of " in f" {METRICS.spec(metric).summary} "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from zoo.recipe.cells import Block, Cell
@@ -25,7 +24,8 @@ def value_at(cell: Cell, dotted: str) -> Any:
     first, *rest = dotted.split(".")
     found: Any = getattr(cell, first, ABSENT)
     if isinstance(found, Block):
-        found, rest = asdict(found), rest or ["name"]
+        first, *rest = rest or ["name"]
+        found = getattr(found, first, ABSENT)
     for key in rest:
         found = found.get(key, ABSENT) if isinstance(found, Mapping) else ABSENT
     return found

@@ -1,0 +1,156 @@
+"""Figures of papers in a recipe: beside which cells they stand, and which never compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from recipe_toys import SMALL, Desk, changed, desk_in
+
+from zoo.recipe import dump, load_recipe
+from zoo.recipe.published import beside
+from zoo.registries import METRICS
+
+GRID = """\
+grid:
+  conditioner: [linear, {name: clip_text, params: {text_encoder: frozen}}]
+  seed: [0, 1]
+"""
+desk = pytest.fixture(desk_in)
+
+
+PUBLISHED = """\
+published:
+  - {metric: accuracy, value: 0.374, where: {encoder: eegnet, seed: 1}, source: "Table 1"}
+  - {metric: accuracy, value: 0.2, where: {encoder: nice}, source: "Table 1"}
+"""
+#: Another encoder stands in, so that each figure is about some cell.
+STAND_IN = "pocket: {data: {encoder: nice}}\n"
+
+
+def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
+    recipe = desk.load(SMALL + GRID + PUBLISHED + STAND_IN, data_root=desk.folder)
+    (told,) = beside(recipe.published, recipe.cells, recipe.scale)
+    assert told["cells"] == ["conditioner=linear,seed=1", "conditioner=clip_text-frozen,seed=1"]
+    assert (told["value"], told["comparable"]) == (0.374, False)
+    assert told["why_not"] == "not comparable: simulated EEG and a small denoiser stand in"
+    (full,) = beside(recipe.published, recipe.cells, "full")
+    assert (full["comparable"], full["why_not"]) == (True, None)
+    for override, why in (
+        ("score_on=val", "ours is of the validation split"),
+        ("dataset.params.limit={train: 90}", "of ours, only a part of the trials took part"),
+        ("dataset.params.shuffle_labels=true", "the labels of ours were shuffled"),
+    ):
+        other = desk.load(SMALL + PUBLISHED, override, "seed=1")
+        (told,) = beside(other.published, other.cells, "full")
+        assert (told["comparable"], told["why_not"]) == (False, f"not comparable: {why}")
+    undrawn = desk.load(SMALL + PUBLISHED, "pipeline.sample.images_per_trial=0", "seed=1")
+    (told,) = beside(undrawn.published, undrawn.cells, undrawn.scale)
+    assert told["why_not"] == "not comparable: simulated EEG stands in"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("value: 0.374", "value: high", "published[0].value: must be a number, got 'high'"),
+        ("value: 0.374, ", "", "published[0].value: is required"),
+        (
+            "metric: accuracy, value: 0.374",
+            "metric: acuracy, value: 0.374",
+            "published[0].metric: no metric is called 'acuracy'. Did you mean 'accuracy'?",
+        ),
+        (
+            "encoder: eegnet, seed: 1",
+            "encoder: egnet, seed: 1",
+            "published[0].where: no cell of this recipe has encoder = 'egnet'; they have: "
+            "'eegnet', 'nice'",
+        ),
+        ("seed: 1}", "sed: 1}", "published[0].where.sed: unknown path 'sed'"),
+        (
+            "value: 0.374",
+            "val: 1, value: 0.4",
+            "published[0].val: unknown key. Did you mean 'value'?",
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_published_figures(desk: Desk, old: str, new: str, message: str) -> None:
+    found = desk.errors(changed((old, new), text=SMALL + GRID + PUBLISHED + STAND_IN))
+    assert any(message in line for line in found), found
+
+
+def test_a_published_metric_is_ours_by_whatever_tower(desk: Desk) -> None:
+    tower = "metrics=[{name: inception_score, params: {tower: pocket_judge}}]"
+    text = SMALL + PUBLISHED.replace("accuracy", "inception_score")
+    recipe = desk.load(text, tower, "seed=1")
+    (told,) = beside(recipe.published, recipe.cells, recipe.scale)
+    assert told["metric"] == "inception_score@pocket_judge"
+
+
+# ---- what says itself that it is not comparable
+
+UNLIKE = changed(
+    ('source: "Table 1"}', 'source: "Table 1", not_comparable: a mean of six subjects}'),
+    text=PUBLISHED,
+)
+
+
+def test_a_figure_says_itself_why_it_is_not_comparable(desk: Desk) -> None:
+    recipe = desk.load(SMALL + GRID + UNLIKE + STAND_IN, data_root=desk.folder)
+    (full,) = beside(recipe.published, recipe.cells, "full")
+    assert not full["comparable"]
+    assert full["why_not"] == "not comparable: a mean of six subjects"
+    assert "not_comparable" not in full, "said once"
+    (here,) = beside(recipe.published, recipe.cells, "pocket")
+    assert here["why_not"] == (
+        "not comparable: simulated EEG and a small denoiser stand in; a mean of six subjects"
+    )
+    again = desk.load(dump(recipe.resolved), data_root=desk.folder)
+    assert again.published == recipe.published
+
+
+@pytest.mark.parametrize("name", ["paper", "bands", "subjects", "cross_subject", "encoders"])
+def test_the_recipes_that_ship_hold_nothing_against_another_thing(
+    name: str, tmp_path: Path
+) -> None:
+    """A mean of subjects beside one, another Inception, another split: never comparable."""
+    recipe = load_recipe(name, data_root=tmp_path, weights_root=tmp_path)
+    told = beside(recipe.published, recipe.cells, "full")
+    assert len(told) == len(recipe.published)
+    for figure in told:
+        by_subject = [cell for cell in recipe.cells if cell.id in figure["cells"]]
+        assert {len(cell.dataset.params["subjects"]) for cell in by_subject} == {1}
+        one_s = len({cell.dataset.params["subjects"][0] for cell in by_subject}) == 1
+        alike = one_s and figure["metric"].partition("@")[0] in ("accuracy", "kappa")
+        assert figure["comparable"] == (alike and name != "subjects"), figure
+
+
+# ---- shares
+
+
+def test_a_percentage_is_not_taken_for_a_share(desk: Desk) -> None:
+    (found,) = desk.errors(
+        changed(("value: 0.374", "value: 37.4"), text=SMALL + GRID + PUBLISHED + STAND_IN)
+    )
+    assert found == (
+        "r.yaml:15 published[0].value: 'accuracy' is a share, from 0 to 1, got 37.4; a percentage "
+        "is divided by 100"
+    )
+    scores = PUBLISHED.replace("accuracy, value: 0.374", "inception_score, value: 11.7")
+    assert len(desk.load(SMALL + GRID + scores + STAND_IN).published) == 2
+
+
+def test_a_label_of_ours_is_a_share_too(desk: Desk) -> None:
+    text = SMALL.replace("[accuracy]", "[{name: accuracy, label: hits}]") + (
+        "published: [{metric: hits, value: 37.4, source: Table 1}]\n"
+    )
+    assert "'hits' is a share" in desk.errors(text)[0]
+
+
+def test_which_metrics_are_shares() -> None:
+    """Told from the first line of each, since no mark says it."""
+    from zoo.recipe.published import _is_share
+
+    assert {name for name in METRICS.names() if _is_share(name)} == {
+        "accuracy", "balanced_accuracy", "copy_share", "decoded_class_agreement",
+        "image_class_accuracy", "n_way", "retrieval", "top_k",
+    }  # fmt: skip
