@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from report_toys import entry, figure, write
 
+from zoo.recipe.yaml_strict import dump
+
 PATHS = [
     {"name": "clip_text", "params": {"text_encoder": "trained"}, "train": {"lr": 0.001}},
     {"name": "clip_text", "params": {"text_encoder": "frozen"}, "train": {"lr": 0.003}},
@@ -88,6 +90,24 @@ def clip_gap(folder, *, seeds=SEEDS, scores=True, **changes):
          "definition": "", "rows": []},
     ]  # fmt: skip
     write(folder, entries, **{"published": published, "answers": answers} | changes)
+
+
+def recipe_of_gap(*, over="area", tuned=("conditioner.train.lr.projection",)):
+    """The resolved recipe of the grid: rates by arm, and a first question about the area."""
+    cells = [
+        {"coords": {"conditioner": path, "conditioner.params.opens": opens, "seed": seed},
+         "tuned": list(tuned), "seed": seed,
+         "conditioner": {**path, "train": {"lr": {"projection": path["train"]["lr"], "lora": 0.5}}}}
+        for path in PATHS for opens in OPENS for seed in range(SEEDS)
+    ]  # fmt: skip
+    asked = {"metric": "image_class_accuracy", "over": over, "a": {"conditioner": "linear"}}
+    analyses = [{"name": "difference", "params": asked, "label": "wrong_door"}]
+    return {"schema": 1, "name": "synthetic", "cells": cells, "analyses": analyses}
+
+
+def write_recipe(folder, recipe):
+    """Write the recipe of a run folder."""
+    (folder / "recipe.yaml").write_text(dump(recipe))
 
 
 def write_scores(path, hits):

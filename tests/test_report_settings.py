@@ -5,8 +5,10 @@ import pandas as pd
 from report_grid_toys import PATHS
 from report_toys import entry, figure
 
-from zoo.report.axes import varying_axes
+from zoo.recipe import load_recipe
+from zoo.report.axes import setting_names, varying_axes
 from zoo.report.estimate import estimate
+from zoo.report.recipes import recipes_of_cells
 from zoo.report.tables import over_cells
 
 
@@ -85,3 +87,51 @@ def test_blocks_are_told_by_their_values():
     cells = [entry(None, cell=c, coords=coords) for c in "ab"]
     title = over_cells(cells)["cells"][0][1]
     assert title == "conditioner: clip_text, text_encoder trained, lr 0.001"
+
+
+def names_of(recipe):
+    """The names of a shipped recipe's settings, from what its run folder would keep."""
+    found = load_recipe(recipe)
+    coords = [{k: v for k, v in cell.coords.items() if k != "seed"} for cell in found.cells]
+    entries = [{"coords": cell.coords} for cell in found.cells]
+    recipes = recipes_of_cells(found.resolved, entries)
+    return setting_names(varying_axes(coords, recipes), len(coords))
+
+
+def test_transfers_are_named_by_where_they_start():
+    names = names_of("cross_subject")
+    assert names[:3] == [
+        f"subjects 2, limit train 120, {start}"
+        for start in ("from scratch", "from subject 1", "from subject 1, 0 steps")
+    ]
+    starts = ("from scratch", "from all subjects, 0 steps", "from the other subjects, 0 steps")
+    assert names_of("subjects") == [
+        f"subjects {subject}, {start}" for subject in range(1, 7) for start in starts
+    ]
+
+
+def test_starts_are_as_short_as_tells_them_apart():
+    def starts(*given):
+        (found,) = axes(*({"encoder.train": one} for one in given))
+        assert found[0] == "start"
+        return found[1]
+
+    def source(**changes):
+        return {"init_from": {f"dataset.params.{k}": v for k, v in changes.items()}}
+
+    # What all sources share is left out, but not whose they are.
+    one, two = source(subjects=[1], limit=None), source(subjects=[1, 2], limit=None)
+    assert starts({"init_from": None}, one, two) == (
+        "from scratch", "from subject 1", "from subjects 1 2")  # fmt: skip
+    other = source(subjects=[1], limit=5)
+    assert starts(one, other) == ("from subject 1, limit none", "from subject 1, limit 5")
+    # 0 steps are part of the start; other numbers of steps are an axis.
+    assert starts(one, {**one, "steps": 0}) == ("from subject 1", "from subject 1, 0 steps")
+    varied = [title for title, _ in axes(*({"encoder.train": {**one, "steps": k}} for k in (1, 2)))]
+    assert varied == ["steps"]
+    blocks = ("encoder", "conditioner")
+    both = [
+        {f"{block}.train.init_from": one["init_from"] if block == k else None for block in blocks}
+        for k in (*blocks, "neither")
+    ]
+    assert [title for title, _ in axes(*both)] == ["encoder start", "conditioner start"]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.report.levels import levels
+from zoo.report.plots import Plot
 from zoo.report.tables import metric_title, of_units
 
 #: What a row calls its kind.
@@ -42,6 +44,8 @@ class Answer:
     definition : str
     tables : list of Rows
         What the answer was made from: a table for each kind of row.
+    plot : Plot or None
+        The difference at each level of the other axes.
     """
 
     label: str
@@ -52,6 +56,7 @@ class Answer:
     reason: str
     definition: str
     tables: list[Rows]
+    plot: Plot | None
 
 
 def answers_of(results: dict[str, Any]) -> list[Answer]:
@@ -73,6 +78,7 @@ def _answer(found: dict[str, Any]) -> Answer:
         reason=(found.get("reason") or "not computed") if value is None else "",
         definition=found.get("definition") or "",
         tables=_tables(found.get("rows") or []),
+        plot=levels(found),
     )
 
 

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.report.recipes import Recipe, words_of
+from zoo.report.starts import KEY, NAMES, is_start, with_starts_told
+
 #: Stands for a leaf that a setting does not name.
 ABSENT = "default"
 #: Blocks whose axes make the rows of a heat map; the others make its columns.
 ENCODER_SIDE = ("dataset", "encoder")
-#: Numbers under these names are names: there is nothing between subject 1 and subject 2.
-NAMES = ("subject", "subjects", "session", "run", "fold")
 #: Coordinates that are no setting: the seed, and the step of a snapshot.
 APART = ("seed", "step")
+#: What a reader calls the source of a training.
+_START = "start"
 #: Groups of settings inside a block; their names say nothing to a reader.
 _INSIDE = ("params", "train", "sample")
 
@@ -55,28 +58,29 @@ class Axis:
 
     def in_a_name(self, i: int) -> str:
         """Return how the name of a setting tells its value: "clip_text", "opens attn2"."""
-        whole = self.leaves[0].endswith(".name")
-        return self.values[i] if whole else f"{self.title} {self.values[i]}"
+        return _named(self.leaves[0], self.title, self.values[i])
 
 
-def varying_axes(coords: Sequence[dict[str, Any]]) -> list[Axis]:
+def varying_axes(coords: Sequence[dict[str, Any]], recipes: Sequence[Recipe] = ()) -> list[Axis]:
     """Return what varies between settings.
 
     A parameter that another axis decides is none, nor are training settings (a learning rate) that
     follow from the arm; a parameter that only some components have belongs to the axis of their
-    names.
+    names. What a training starts from is one value.
 
     Parameters
     ----------
     coords : sequence of dict
         Of each setting: dotted axis -> value as written, whole blocks possible.
+    recipes : sequence of dict, optional
+        Of each setting, where they are known: what arms have set is not among the coordinates.
     """
-    flat = [_leaves(one) for one in coords]
+    flat = with_starts_told([_leaves(one) for one in coords], recipes)
     order = list(dict.fromkeys(path for one in flat for path in one))
     columns = {path: [one.get(path, ABSENT) for one in flat] for path in order}
     varying = [path for path in order if len({_key(value) for value in columns[path]}) > 1]
     groups: list[list[str]] = []
-    for path in sorted(varying, key=lambda p: (".train." in p, not p.endswith(".name"))):
+    for path in sorted(varying, key=_rank):
         deciding = [[leaf for group in groups for leaf in group]] if ".train." in path else groups
         if any(_follows(columns, path, group) for group in deciding):
             continue
@@ -96,12 +100,32 @@ def setting_names(axes: Sequence[Axis], n: int) -> list[str]:
     return [", ".join(axis.in_a_name(i) for axis in axes) for i in range(n)]
 
 
+def place_name(place: dict[str, Any]) -> str:
+    """Return the name of a place on some axes: "opens attn2, lr projection 0.03"."""
+    leaves = with_starts_told([_leaves(place)], ())[0]
+    titles = _titles(list(leaves))
+    return ", ".join(
+        _named(path, title, words_of(value))
+        for title, (path, value) in zip(titles, leaves.items(), strict=True)
+    )
+
+
 def joined(axes: Sequence[Axis], n: int) -> tuple[list[str], list[str]]:
     """Return the values of several axes as one: of each of `n` settings, and the distinct ones."""
     if len(axes) == 1:
         return list(axes[0].values), axes[0].levels
     values = setting_names(axes, n)
     return values, list(dict.fromkeys(values))
+
+
+def _named(path: str, title: str, value: str) -> str:
+    """Return a value with the title that it needs to be understood."""
+    return value if path.endswith(".name") or title == _START else f"{title} {value}"
+
+
+def _rank(path: str) -> tuple[bool, bool, bool]:
+    """Put first what decides others: names, then what a training starts from."""
+    return ".train." in path, not is_start(path), not path.endswith(".name")
 
 
 def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -111,7 +135,7 @@ def _leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         path = f"{prefix}{key}"
         if path in APART:
             continue
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and not is_start(path):
             found |= _leaves(value, f"{path}.")
         else:
             found[f"{path}.name" if "." not in path else path] = value
@@ -141,8 +165,8 @@ def _axis(title: str, group: list[str], columns: dict[str, list[Any]]) -> Axis:
     words = _titles(rest)
     values = []
     for i, value in enumerate(columns[first]):
-        given = [(word, columns[leaf][i]) for word, leaf in zip(words, rest, strict=True)]
-        parts = [f"{word} {words_of(v)}" for word, v in given if v is not ABSENT]
+        given = [(leaf, word, columns[leaf][i]) for word, leaf in zip(words, rest, strict=True)]
+        parts = [_named(leaf, word, words_of(v)) for leaf, word, v in given if v is not ABSENT]
         values.append(", ".join([words_of(value), *parts]))
     return Axis(title, tuple(group), tuple(values), None if rest else _numbers(first, columns))
 
@@ -169,18 +193,8 @@ def _title(path: str) -> str:
     block, *rest = path.split(".")
     if rest == ["name"]:
         return block
-    return " ".join(part for part in rest if part not in _INSIDE).replace("_", " ")
-
-
-def words_of(value: Any) -> str:
-    """Return a recipe's value as a person would say it."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return " ".join(map(words_of, value)) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    title = " ".join(part for part in rest if part not in _INSIDE).replace("_", " ")
+    return _START if title == KEY.replace("_", " ") else title
 
 
 def _key(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The grid of a run: its settings (cells in all their seeds), axes, primary metric and figures."""
+"""The grid of a run: its settings (cells in all their seeds), axes, primary outcome and figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 
 from zoo.compare.settings import Setting
 from zoo.report.axes import APART, Axis, setting_names, varying_axes
+from zoo.report.course import Outcome, area, at_step, courses, steps_of_area
 from zoo.report.estimate import Estimate, estimate
+from zoo.report.recipes import Recipe, recipe_of, recipes_of_cells
 from zoo.report.tables import Entry
 from zoo.statistics import RESAMPLES
 
@@ -28,11 +30,11 @@ class Grid:
     ----------
     settings : list of Setting
         Their names are what a reader calls them; entries under `cells` are the real EEG's at the
-        end of training, one a seed.
+        end of training, one a seed; the recipe is that of the first, or empty.
     axes : list of Axis
         Without the seed.
-    labels : list of str
-        The metrics that have a value somewhere, the primary one first.
+    outcomes : list of Outcome
+        The figures that have a value somewhere, the primary one first.
     entries : list of dict
         Of each setting: all its entries of ``results.json``, controls and snapshots included.
     published : list of dict
@@ -41,15 +43,15 @@ class Grid:
 
     settings: list[Setting]
     axes: list[Axis]
-    labels: list[str]
+    outcomes: list[Outcome]
     entries: list[list[Entry]]
     published: list[dict[str, Any]]
     _known: dict[Any, Estimate] = field(default_factory=dict)
 
     @property
-    def primary(self) -> str:
-        """The metric that the grid is read by."""
-        return self.labels[0]
+    def primary(self) -> Outcome:
+        """What the grid is read by."""
+        return self.outcomes[0]
 
     @property
     def names(self) -> list[str]:
@@ -67,19 +69,21 @@ class Grid:
         found = (entry["control"] for group in self.entries for entry in group)
         return [control for control in dict.fromkeys(found) if control is not None]
 
-    def finals(self, i: int, control: str | None) -> list[Entry]:
-        """Return the entries of a setting at the end of training, one a seed."""
-        return [e for e in self.entries[i] if e["control"] == control and not at_step(e)]
+    def courses(
+        self, i: int, label: str, control: str | None
+    ) -> dict[str, dict[int, dict[str, Any]]]:
+        """Return a metric of a setting over the steps of each of its trainings."""
+        return courses(self.entries[i], label, control, self.settings[i].folder)
 
-    def at(self, i: int, label: str, control: str | None = None) -> Estimate:
-        """Return a metric of a setting at the end of training."""
-        key = (i, label, control)
+    def at(self, i: int, outcome: Outcome, control: str | None = None) -> Estimate:
+        """Return the figure of a setting, its seeds put together."""
+        key = (i, outcome, control)
         if key not in self._known:
-            finals = self.finals(i, control)
-            metrics = [entry["metrics"][label] for entry in finals if label in entry["metrics"]]
-            several = control is None and len(metrics) > 1
-            scores = self.settings[i].scores(label) if several else None
-            draws = RESAMPLES if label == self.primary else FEWER
+            metrics = self._metrics(i, outcome, control)
+            # Run folders keep the scores by trial of the end of training.
+            several = control is None and len(metrics) > 1 and not outcome.steps
+            scores = self.settings[i].scores(outcome.label) if several else None
+            draws = RESAMPLES if outcome.label == self.primary.label else FEWER
             self._known[key] = estimate(metrics, scores, resamples=draws)
         return self._known[key]
 
@@ -93,40 +97,48 @@ class Grid:
         }
         return found.pop() if len(found) == 1 else None
 
-    def beside(self, i: int, label: str) -> list[dict[str, Any]]:
-        """Return the published figures of a metric that stand beside a setting."""
+    def beside(self, i: int, outcome: Outcome) -> list[dict[str, Any]]:
+        """Return the published figures that stand beside a setting: they are of trained models."""
+        if outcome.steps:
+            return []
         ids = {cell["id"] for cell in self.settings[i].cells}
-        return [p for p in self.published if p["metric"] == label and ids & set(p["cells"])]
+        return [p for p in self.published if p["metric"] == outcome.label and ids & {*p["cells"]}]
+
+    def _metrics(self, i: int, outcome: Outcome, control: str | None) -> list[dict[str, Any]]:
+        label = outcome.label
+        if outcome.steps:
+            found = self.courses(i, label, control).values()
+            return [area(points, outcome) for points in found]
+        finals = [e for e in self.entries[i] if e["control"] == control and not at_step(e)]
+        return [entry["metrics"][label] for entry in finals if label in entry["metrics"]]
 
 
 def grid_of(folder: Path, results: dict[str, Any]) -> Grid | None:
     """Return the grid of a run; None where there is one cell only, or no figure at all."""
     groups: dict[str, list[Entry]] = {}
     for entry in results["cells"]:
-        coords = {axis: v for axis, v in entry["coords"].items() if axis not in APART}
-        groups.setdefault(json.dumps(coords, sort_keys=True), []).append(entry)
+        groups.setdefault(json.dumps(_unseeded(entry), sort_keys=True), []).append(entry)
     finals = [[e for e in g if e["control"] is None and not at_step(e)] for g in groups.values()]
     kept = [(ends, group) for ends, group in zip(finals, groups.values(), strict=True) if ends]
     labels = _labels([ends for ends, _ in kept], results)
     if sum(len(ends) for ends, _ in kept) < 2 or not labels:
         return None
-    coords = [
-        {axis: value for axis, value in ends[0]["coords"].items() if axis not in APART}
-        for ends, _ in kept
-    ]
-    axes = varying_axes(coords)
+    recipe = recipe_of(folder)
+    recipes = recipes_of_cells(recipe, [ends[0] for ends, _ in kept])
+    coords = [_unseeded(ends[0]) for ends, _ in kept]
+    axes = varying_axes(coords, recipes)
     names = setting_names(axes, len(kept)) if len(kept) > 1 else ["all seeds"]
     settings = [
-        Setting(name, folder, results, {}, place, tuple(ends), {})
-        for name, place, (ends, _) in zip(names, coords, kept, strict=True)
+        Setting(name, folder, results, {}, place, tuple(ends), recipes[i] if recipes else {})
+        for i, (name, place, (ends, _)) in enumerate(zip(names, coords, kept, strict=True))
     ]
-    published = results.get("published") or []
-    return Grid(settings, axes, labels, [group for _, group in kept], published)
+    entries = [group for _, group in kept]
+    outcomes = [*_area(recipe, labels, entries, folder), *map(Outcome, labels)]
+    return Grid(settings, axes, outcomes, entries, results.get("published") or [])
 
 
-def at_step(entry: Entry) -> bool:
-    """Say whether an entry is a snapshot of a training that went on."""
-    return "step" in entry["coords"]
+def _unseeded(entry: Entry) -> dict[str, Any]:
+    return {axis: value for axis, value in entry["coords"].items() if axis not in APART}
 
 
 def _labels(finals: Sequence[Sequence[Entry]], results: dict[str, Any]) -> list[str]:
@@ -142,3 +154,15 @@ def _labels(finals: Sequence[Sequence[Entry]], results: dict[str, Any]) -> list[
     asked = [answer.get("metric") for answer in (results.get("answers") or [])[:1]]
     first = next((label for label in (*asked, *PRIMARY) if label in labels), None)
     return labels if first is None else [first, *(label for label in labels if label != first)]
+
+
+def _area(
+    recipe: Recipe, labels: Sequence[str], entries: Sequence[Sequence[Entry]], folder: Path
+) -> list[Outcome]:
+    """Return the area, where the first question of the recipe is about one that can be had."""
+    asked = [one["params"] for one in recipe.get("analyses", [])[:1] if one.get("params")]
+    if not asked or asked[0].get("over") != "area" or asked[0].get("metric") != labels[0]:
+        return []
+    found = (c for group in entries for c in courses(group, labels[0], None, folder).values())
+    steps = steps_of_area(found)
+    return [Outcome(labels[0], steps)] if steps else []

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
+from zoo.report.course import Outcome
 from zoo.report.estimate import Estimate, counted_of, estimate
-from zoo.report.grid import at_step
 from zoo.report.grid_lines import Line, Words, lines
 from zoo.report.plots import Plot
-from zoo.report.tables import Entry, Figure, metric_title
+from zoo.report.tables import Figure, metric_title
 
 if TYPE_CHECKING:
     from zoo.report.axes import Axis
@@ -44,7 +41,7 @@ class Curves:
 
 def learning(grid: Grid) -> Curves | None:
     """Return the primary metric over the steps of one training; None without snapshots."""
-    label = grid.primary
+    label = grid.primary.label
     found: dict[int, Line] = {}
     known: dict[int, dict[int, Estimate]] = {}
     for i in range(len(grid.settings)):
@@ -56,7 +53,7 @@ def learning(grid: Grid) -> Curves | None:
             points={step: one.value for step, one in known[i].items()},
             spread=_ranges(known[i]),
             dashed={s: one.value for s, one in ceiling.items()} if len(ceiling) > 1 else {},
-            level=_level(grid, i, label) if len(ceiling) < 2 else None,
+            level=_ceiling(grid, i, Outcome(label)) if len(ceiling) < 2 else None,
         )
     if not found:
         return None
@@ -93,12 +90,12 @@ def _caption(title: str, found: dict[int, Line], estimates: list[Estimate]) -> s
 
 
 def over_quantities(grid: Grid) -> list[Curves]:
-    """Return the primary metric over each axis that is a quantity (minutes of training data)."""
+    """Return the primary figure over each axis that is a quantity (minutes of training data)."""
     return [_over(grid, axis) for axis in grid.axes if axis.numbers is not None]
 
 
 def _over(grid: Grid, axis: Axis) -> Curves:
-    label, title = grid.primary, metric_title(grid.primary)
+    outcome = grid.primary
     assert axis.numbers is not None
     largest = max(number for number in axis.numbers if number is not None)
     smallest = min(number for number in axis.numbers if number is not None)
@@ -115,12 +112,12 @@ def _over(grid: Grid, axis: Axis) -> Curves:
         same.setdefault(tuple(other.values[i] for other in others), []).append(i)
     found, rows = {}, []
     for members in same.values():
-        given = {places[axis.values[i]]: grid.at(i, label) for i in members}
+        given = {places[axis.values[i]]: grid.at(i, outcome) for i in members}
         given = {x: one for x, one in given.items() if one.value is not None}
         if not given:
             continue
         intervals = {x: one.ci95 for x, one in given.items() if one.ci95}
-        ceilings = {places[axis.values[i]]: _level(grid, i, label) for i in members}
+        ceilings = {places[axis.values[i]]: _ceiling(grid, i, outcome) for i in members}
         found[members[0]] = Line(
             points={x: one.value for x, one in given.items()},
             spread=intervals,
@@ -128,11 +125,11 @@ def _over(grid: Grid, axis: Axis) -> Curves:
         )
         name = ", ".join(other.in_a_name(members[0]) for other in others)
         rows.append((name or "all", [given[x].figure() if x in given else Figure() for x in ticks]))
-    words = Words(axis.title, title, _DASHED, ticks)
-    plot = lines(found, others, len(grid.settings), words, f"{title} over {axis.title}")
+    words = Words(axis.title, outcome.title, _DASHED, ticks)
+    plot = lines(found, others, len(grid.settings), words, f"{outcome.title} over {axis.title}")
     return Curves(
         title=f"Over {axis.title}",
-        caption=f"{title} at the end of training; the band is the 95 % interval, which the numbers "
+        caption=f"{outcome.when}; the band is the 95 % interval, which the numbers "
         "below tell with n and seeds.",
         plot=plot,
         columns=[f"{axis.title} {level}" for level in axis.levels],
@@ -143,40 +140,16 @@ def _over(grid: Grid, axis: Axis) -> Curves:
 def _over_steps(grid: Grid, i: int, label: str, control: str | None) -> dict[int, Estimate]:
     """Return step -> figure of a setting, the end of training included where its step is known."""
     metrics: dict[int, list[dict[str, Any]]] = {}
-    for entry in grid.entries[i]:
-        if entry["control"] != control or label not in entry["metrics"]:
-            continue
-        step = entry["coords"]["step"] if at_step(entry) else None
-        if step is not None:
-            metrics.setdefault(step, []).append(entry["metrics"][label])
-    ends: dict[int, list[dict[str, Any]]] = {}
-    for entry in grid.finals(i, control) if metrics else []:
-        step = _last_step(grid, i, entry)
-        if step is not None and step >= max(metrics) and label in entry["metrics"]:
-            ends.setdefault(step, []).append(entry["metrics"][label])
-    found = {step: estimate(given, None) for step, given in sorted({**metrics, **ends}.items())}
+    for points in grid.courses(i, label, control).values():
+        for step, metric in points.items():
+            metrics.setdefault(step, []).append(metric)
+    found = {step: estimate(given, None) for step, given in sorted(metrics.items())}
     return {step: one for step, one in found.items() if one.value is not None}
-
-
-def _last_step(grid: Grid, i: int, entry: Entry) -> int | None:
-    """Return how many steps a training had, as it says itself or as its log ends."""
-    if steps := (entry.get("training") or {}).get("steps"):
-        return int(steps)
-    path = grid.settings[i].folder / entry.get("logs", {}).get("condition", "no log")
-    if not path.is_file():
-        return None
-    log = pd.read_csv(path)
-    return int(log["step"].max()) if "step" in log and len(log) else None
 
 
 def _ranges(known: dict[int, Estimate]) -> dict[float, tuple[float, float]]:
     return {s: (min(one.seeds), max(one.seeds)) for s, one in known.items() if len(one.seeds) > 1}
 
 
-def _level(grid: Grid, i: int, label: str) -> float | None:
-    values = [
-        entry["metrics"][label]["value"]
-        for entry in grid.finals(i, CEILING)
-        if (entry["metrics"].get(label) or {}).get("value") is not None
-    ]
-    return fmean(values) if values else None
+def _ceiling(grid: Grid, i: int, outcome: Outcome) -> float | None:
+    return grid.at(i, outcome, CEILING).value

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from zoo.report.grid import Grid
 
 _WHEN = ("before", "after")
+#: How a definition tells the chance level of a probe.
+_CHANCE = re.compile(r"\bchance (\d+) / (\d+)\b")
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def _measure(grid: Grid, title: str, given: dict[int, list[dict[str, Any]]]) -> 
     seeds = max(len(setting.cells) for setting in grid.settings)
     plot = None
     if len(layers) > 1:
-        words = Words("layer", title.partition(": ")[2], "before training", whole=True)
+        chance = _chance([row for rows in given.values() for row in rows])
+        words = Words("layer", title.partition(": ")[2], "before training", None, True, chance)
         about = f"{title} over the layers; solid after training, dashed before"
         plot = lines(found, grid.axes, len(grid.settings), words, about)
     return Measure(
@@ -88,6 +91,13 @@ def _measure(grid: Grid, title: str, given: dict[int, list[dict[str, Any]]]) -> 
         rows=told,
         seeds=seeds,
     )
+
+
+def _chance(rows: Sequence[dict[str, Any]]) -> float | None:
+    """Return the chance level, where all definitions tell the same; None where they tell none."""
+    matches = [_CHANCE.search(row.get("definition") or "") for row in rows]
+    found = {match and int(match[1]) / int(match[2]) for match in matches}
+    return found.pop() if len(found) == 1 else None
 
 
 def _layered(row: dict[str, Any]) -> bool:

@@ -49,13 +49,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Words:
-    """What is written at a plot: the axes' titles, what the dashed lines are, ticks along x."""
+    """What is written at a plot: titles, what dashed lines are, ticks along x, the chance level."""
 
     x: str
     y: str
     dashed: str = ""
     ticks: Mapping[float, str] | None = None
     whole: bool = False
+    chance: float | None = None
 
 
 def lines(
@@ -85,6 +86,8 @@ def lines(
         place.set_title(title, fontsize=10, loc="left")
         for i in members:
             _draw(place, found[i], labels.index(names[i]))
+        if words.chance is not None:
+            place.axhline(words.chance, color="#888888", ls=":", zorder=0)
         place.set_xlabel(words.x)
         place.grid(color="#e5e5e5")
         bare(place)
@@ -102,7 +105,8 @@ def lines(
     _legend(fig, first, labels, words, dashed)
     everywhere = setting_names(axes, n)
     told = [f"{everywhere[i] or 'all'}: {_told(line, words)}" for i, line in found.items()]
-    return Plot(svg(fig), f"{about}. {'; '.join(told)}.")
+    chance = "" if words.chance is None else f" Chance: {words.chance:.3f}."
+    return Plot(svg(fig), f"{about}. {'; '.join(told)}.{chance}")
 
 
 def _panels(
@@ -157,13 +161,15 @@ def _limits(axes: Axes, found: Sequence[Line]) -> None:
 
 
 def _legend(fig: Figure, axes: Axes, labels: list[str], words: Words, dashed: bool) -> None:
-    if labels == [""] and not dashed:
+    if labels == [""] and not dashed and words.chance is None:
         return
     for number, label in enumerate(labels):
         colour, marker = _style(number)
         axes.plot([], [], color=colour, marker=marker, ms=4.5, label=label or "all settings")
     if dashed:
         axes.plot([], [], color="#555555", ls="--", lw=1.2, label=words.dashed)
+    if words.chance is not None:
+        axes.plot([], [], color="#888888", ls=":", label="chance")
     columns = 1 if max(map(len, labels)) > 40 else 2
     fig.legend(loc="outside upper left", ncols=columns, frameon=False, fontsize=9)
 

@@ -12,20 +12,21 @@ from matplotlib.figure import Figure
 
 from zoo.report.axes import joined
 from zoo.report.plots import OTHER, STYLES, Plot, bare, svg
-from zoo.report.tables import control_title, metric_title
+from zoo.report.tables import control_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from zoo.report.axes import Axis
+    from zoo.report.course import Outcome
     from zoo.report.grid import Grid
 
 #: A square's number is white on the dark end of the colours.
 _DARK = 0.55
 
 
-def forest(grid: Grid, label: str) -> Plot:
-    """Plot a metric of every setting with its interval: a line each, grouped by the first axis.
+def forest(grid: Grid, outcome: Outcome) -> Plot:
+    """Plot a figure of every setting with its interval: a line each, grouped by the first axis.
 
     Controls are small marks on the same line; figures of papers are hollow.
     """
@@ -35,12 +36,12 @@ def forest(grid: Grid, label: str) -> Plot:
     axes = fig.add_subplot()
     told = []
     for i, height in zip(order, heights, strict=True):
-        found = grid.at(i, label)
-        marks = [f"{control_title(c)} {_control(axes, grid, i, label, c, height)}"
-                 for c in grid.controls if grid.at(i, label, c).value is not None]  # fmt: skip
+        found = grid.at(i, outcome)
+        marks = [f"{control_title(c)} {_control(axes, grid, i, outcome, c, height)}"
+                 for c in grid.controls if grid.at(i, outcome, c).value is not None]  # fmt: skip
         if found.value is not None:
             _interval(axes, found.value, found.ci95, height)
-        for published in grid.beside(i, label):
+        for published in grid.beside(i, outcome):
             axes.plot(
                 published["value"], height, marker="D", ms=7, mfc="none", mec="#222222", ls="none"
             )
@@ -48,20 +49,20 @@ def forest(grid: Grid, label: str) -> Plot:
         text = found.figure()
         words = f"{grid.names[i]}: {text.value or text.reason} {text.interval}".strip()
         told.append(", ".join([words, *marks]))
-    n_keys = _keys(axes, grid, label, order)
+    n_keys = _keys(axes, grid, outcome, order)
     fig.set_size_inches(8.6, 1.2 + 0.36 * max(heights) + 0.22 * n_keys)
     axes.set_yticks(heights, [_in_lines(grid.names[i]) for i in order])
     axes.set_ylim(max(heights) + 0.6, -0.6)
-    if _is_share(grid, label):
+    if _is_share(grid, outcome):
         axes.set_xlim(min(-0.02, axes.get_xlim()[0]), 1.02)
-    axes.set_xlabel(metric_title(label))
+    axes.set_xlabel(outcome.title)
     axes.grid(axis="x", color="#dddddd")
     bare(axes)
-    return Plot(svg(fig), f"Forest plot of {metric_title(label)}. {'; '.join(told)}.")
+    return Plot(svg(fig), f"Forest plot of {outcome.title}. {'; '.join(told)}.")
 
 
-def heat_map(grid: Grid, label: str) -> tuple[Plot, str] | None:
-    """Plot a metric in squares: encoder side against conditioner side.
+def heat_map(grid: Grid, outcome: Outcome) -> tuple[Plot, str] | None:
+    """Plot a figure in squares: encoder side against conditioner side.
 
     Where one side alone varies, its two leading axes. Returns the plot and what its caption says;
     None where a single axis varies.
@@ -74,7 +75,7 @@ def heat_map(grid: Grid, label: str) -> tuple[Plot, str] | None:
     (row_of, row_levels), (column_of, column_levels) = joined(rows, n), joined(columns, n)
     squares: dict[tuple[str, str], list[float]] = {}
     for i in range(n):
-        if (value := grid.at(i, label).value) is not None:
+        if (value := grid.at(i, outcome).value) is not None:
             squares.setdefault((row_of[i], column_of[i]), []).append(value)
     means = np.full((len(row_levels), len(column_levels)), np.nan)
     for (row, column), values in squares.items():
@@ -98,7 +99,7 @@ def heat_map(grid: Grid, label: str) -> tuple[Plot, str] | None:
     axes.set_ylabel(title_of_rows)
     axes.set_xlabel(title_of_columns)
     axes.tick_params(length=0)
-    fig.colorbar(picture, ax=axes, label=metric_title(label))
+    fig.colorbar(picture, ax=axes, label=outcome.title)
     told = [
         f"{row}, {column}: " + ("none" if np.isnan(value) else f"{value:.3f}")
         for row, line in zip(row_levels, means, strict=True)
@@ -111,7 +112,7 @@ def heat_map(grid: Grid, label: str) -> tuple[Plot, str] | None:
     if rest:
         over = " and ".join(axis.title for axis in rest)
         caption += f" Each square is a mean over {over}, which the table tells apart."
-    return Plot(svg(fig), f"Heat map of {metric_title(label)}. {'; '.join(told)}."), caption
+    return Plot(svg(fig), f"Heat map of {outcome.title}. {'; '.join(told)}."), caption
 
 
 def _sides(axes: list[Axis]) -> tuple[list[Axis], list[Axis], list[Axis]] | None:
@@ -159,25 +160,25 @@ def _interval(axes: Axes, value: float, ci95: tuple[float, float] | None, height
     axes.plot(value, height, marker=marker, color=colour, ms=7)
 
 
-def _control(axes: Axes, grid: Grid, i: int, label: str, control: str, height: float) -> str:
-    value = grid.at(i, label, control).value
+def _control(axes: Axes, grid: Grid, i: int, outcome: Outcome, control: str, height: float) -> str:
+    value = grid.at(i, outcome, control).value
     colour, marker = STYLES.get(control, OTHER)
     axes.plot(value, height, marker=marker, color=colour, ms=4.5, ls="none", zorder=1)
     return f"{value:.3f}"
 
 
-def _keys(axes: Axes, grid: Grid, label: str, order: list[int]) -> int:
+def _keys(axes: Axes, grid: Grid, outcome: Outcome, order: list[int]) -> int:
     """Draw the chance level and say what each mark is, in as many lines as are returned."""
     axes.plot([], [], color=STYLES[None][0], marker="o", label="real EEG, 95 % interval")
     for control in grid.controls:
-        if any(grid.at(i, label, control).value is not None for i in order):
+        if any(grid.at(i, outcome, control).value is not None for i in order):
             colour, marker = STYLES.get(control, OTHER)
             title = control_title(control)
             axes.plot([], [], color=colour, marker=marker, ms=4.5, ls="none", label=title)
-    if (chance := grid.chance(label)) is not None:
+    if (chance := grid.chance(outcome.label)) is not None:
         axes.axvline(chance, color="#888888", ls=":", zorder=0, label="chance")
     sources = dict.fromkeys(
-        (p["source"], p.get("comparable", False)) for i in order for p in grid.beside(i, label)
+        (p["source"], p.get("comparable", False)) for i in order for p in grid.beside(i, outcome)
     )
     for source, comparable in sources:
         words = f"the paper's: {source}" + ("" if comparable else " (not comparable)")
@@ -188,8 +189,8 @@ def _keys(axes: Axes, grid: Grid, label: str, order: list[int]) -> int:
     return -(-len(axes.get_legend_handles_labels()[0]) // columns)
 
 
-def _is_share(grid: Grid, label: str) -> bool:
-    found = [grid.at(i, label) for i in range(len(grid.settings))]
+def _is_share(grid: Grid, outcome: Outcome) -> bool:
+    found = [grid.at(i, outcome) for i in range(len(grid.settings))]
     ends = [end for one in found for end in (one.value, *(one.ci95 or ())) if end is not None]
     return all(abs(end) <= 1 for end in ends)
 

@@ -7,8 +7,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from zoo.report.tables import Figure, control_title, metric_title
+from zoo.report.tuning import given_to_arms
 
 if TYPE_CHECKING:
+    from zoo.report.course import Outcome
     from zoo.report.grid import Grid
 
 
@@ -17,7 +19,7 @@ class Column:
     """A column: of our figures, or of the papers'."""
 
     title: str
-    label: str
+    outcome: Outcome
     published: bool = False
 
 
@@ -36,6 +38,7 @@ def table(grid: Grid) -> dict[str, Any]:
     return {
         "columns": [column.title for column in columns],
         "trained": any(training),
+        "given": given_to_arms(grid),
         "rows": [
             (grid.names[i], [_cell(grid, i, column) for column in columns], training[i])
             for i in range(len(grid.settings))
@@ -52,8 +55,8 @@ def published_alone(grid: Grid) -> list[str]:
     return [
         published_line(one)
         for one in grid.published
-        if not any(one in grid.beside(i, label) for i in range(len(grid.settings))
-                   for label in grid.labels)
+        if not any(one in grid.beside(i, outcome) for i in range(len(grid.settings))
+                   for outcome in grid.outcomes)
     ]  # fmt: skip
 
 
@@ -78,20 +81,21 @@ def published_line(one: dict[str, Any], *, with_metric: bool = True) -> str:
 
 
 def _columns(grid: Grid) -> list[Column]:
-    """Return the metrics, the primary one first, each with a column for papers where it has any."""
+    """Return the figures, the primary one first, each with a column for papers where it has any."""
     columns = []
-    for label in grid.labels:
-        columns.append(Column(metric_title(label), label))
-        if any(grid.beside(i, label) for i in range(len(grid.settings))):
-            columns.append(Column(f"{metric_title(label)}, published", label, published=True))
+    for outcome in grid.outcomes:
+        twice = grid.primary.steps and outcome.label == grid.primary.label
+        columns.append(Column(outcome.when if twice else outcome.title, outcome))
+        if any(grid.beside(i, outcome) for i in range(len(grid.settings))):
+            columns.append(Column(f"{outcome.title}, published", outcome, published=True))
     return columns
 
 
 def _cell(grid: Grid, i: int, column: Column) -> Cell:
     if column.published:
-        found = grid.beside(i, column.label)
+        found = grid.beside(i, column.outcome)
         return Cell(lines=tuple(published_line(one, with_metric=False) for one in found))
-    return Cell(figure=grid.at(i, column.label).figure())
+    return Cell(figure=grid.at(i, column.outcome).figure())
 
 
 def _training(grid: Grid, i: int) -> dict[str, str] | None:
@@ -125,7 +129,7 @@ def _control_line(grid: Grid, control: str, columns: list[Column]) -> tuple[str,
     """Return a control's mean over the settings that were given it, and their range."""
     found = []
     for column in columns:
-        given = [grid.at(i, column.label, control).value for i in range(len(grid.settings))]
+        given = [grid.at(i, column.outcome, control).value for i in range(len(grid.settings))]
         values = [value for value in given if value is not None]
         text = ""
         if values and not column.published:
@@ -137,12 +141,12 @@ def _control_line(grid: Grid, control: str, columns: list[Column]) -> tuple[str,
 
 
 def _chance(grid: Grid, column: Column) -> str:
-    chance = None if column.published else grid.chance(column.label)
+    chance = None if column.published else grid.chance(column.outcome.label)
     return "" if chance is None else f"{chance:.3f}"
 
 
 def _controls_of_settings(grid: Grid) -> list[tuple[str, list[Figure]]]:
-    """Return the primary metric of each setting under each control."""
+    """Return the primary figure of each setting under each control."""
     if not grid.controls:
         return []
     return [

@@ -13,12 +13,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from registry.errors import UserError
 from zoo.report import plots, tables
 from zoo.report.answers import answers_of
+from zoo.report.course import definition_of
 from zoo.report.grid import Grid, grid_of
 from zoo.report.grid_curves import learning, over_quantities
 from zoo.report.grid_layers import measures
 from zoo.report.grid_plots import forest, heat_map
 from zoo.report.grid_table import published_line, table
 from zoo.report.strip import SHOWN, strip
+from zoo.report.tuning import tuning_told
 
 #: With more cells than this, curves and pictures stay in their folders.
 DETAILED = 12
@@ -71,23 +73,25 @@ def render(folder: Path) -> str:
 def _grid(grid: Grid) -> dict[str, Any]:
     """Return what the template shows of all cells together."""
     of_papers = {published["metric"] for published in grid.published}
-    drawn = [label for label in grid.labels if label in {grid.primary, *of_papers}]
+    primary = grid.primary
+    drawn = [o for o in grid.outcomes if o == primary or (not o.steps and o.label in of_papers)]
     finals = [e for group in grid.entries for e in group if "step" not in e["coords"]]
     return {
         "n": len(grid.settings),
         "seeds": grid.seeds,
         "axes": [f"{axis.title} ({' | '.join(axis.levels)})" for axis in grid.axes],
-        "primary": tables.metric_title(grid.primary),
+        "primary": primary.title,
+        "area": bool(primary.steps),
+        "tuning": tuning_told(grid),
         "controls": [tables.control_title(control) for control in grid.controls],
-        "forests": [forest(grid, label) for label in drawn],
+        "forests": [forest(grid, outcome) for outcome in drawn],
         "table": table(grid),
-        "definitions": tables.definitions(finals),
-        "published": bool(grid.published),
-        "heat": [
-            (tables.metric_title(label), *found)
-            for label in drawn
-            if (found := heat_map(grid, label))
+        "definitions": [
+            *([(primary.title, definition_of(primary))] if primary.steps else []),
+            *tables.definitions(finals),
         ],
+        "published": bool(grid.published),
+        "heat": [(outcome.when, *found) for outcome in drawn if (found := heat_map(grid, outcome))],
         "curves": [*filter(None, [learning(grid)]), *over_quantities(grid)],
         "measures": measures(grid),
     }
