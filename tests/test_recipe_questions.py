@@ -52,29 +52,29 @@ def test_a_question_that_can_be_answered_is_asked(desk: Desk) -> None:
         ("a: {conditioner: linear}", "a: null",
          "r.yaml:21 analyses[0].params.a: must be a mapping of paths to values, got null"),
         ("a: {conditioner: linear}", "a: {conditioner.params.text_encoder: trained}",
-         f"r.yaml:18 analyses[0].params: {TRAINED} is in both arms ("),
+         f"r.yaml:17 analyses[0].params: {TRAINED} is in both arms ("),
         ("b: {conditioner: clip_text, conditioner.params.text_encoder: trained}",
          "b: {conditioner: clip_text}",
-         "r.yaml:18 analyses[0].params: conditioner = clip_text leaves open which of "
+         "r.yaml:17 analyses[0].params: conditioner = clip_text leaves open which of "
          f"{FROZEN} and {TRAINED} is meant; add what they differ in"),
         ("a: {conditioner: linear}", "a: {conditioner: linear, seed: 0}", None),
         ("trained}\n", "trained, seed: 1}\n", None),
         ("a: {conditioner: linear}\n      b: {",
          "a: {conditioner: linear, seed: 0}\n      b: {seed: 1, ",
-         "r.yaml:18 analyses[0].params: no cell with conditioner = linear, seed = 0 agrees with "),
+         "r.yaml:17 analyses[0].params: no cell with conditioner = linear, seed = 0 agrees with "),
         (", snapshots: [5, 10]", "",
-         "r.yaml:18 analyses[0].params: over: area needs scores before the end of the training; "
+         "r.yaml:17 analyses[0].params: over: area needs scores before the end of the training; "
          "give conditioner.train.snapshots before step 20 (conditioner=linear,seed=0)"),
         ("[5, 10]", "[20]",
-         "r.yaml:18 analyses[0].params: over: area needs scores before the end of the training; "
+         "r.yaml:17 analyses[0].params: over: area needs scores before the end of the training; "
          "give conditioner.train.snapshots before step 20 (conditioner=linear,seed=0)"),
         ("steps: 20,", "epochs: 20,",
-         "r.yaml:18 analyses[0].params: over: area needs the length of the training in steps; "
+         "r.yaml:17 analyses[0].params: over: area needs the length of the training in steps; "
          "give conditioner.train.steps, not epochs (conditioner=linear,seed=0)"),
         ("[linear,", "[{name: linear, train: {snapshots: [5]}},",
-         "r.yaml:18 analyses[0].params: over: area needs the same snapshots in both arms: "),
+         "r.yaml:17 analyses[0].params: over: area needs the same snapshots in both arms: "),
         ("metric: image_class_accuracy", "metric: accuracy",
-         "r.yaml:18 analyses[0].params: over: area needs a metric of pictures: 'accuracy' is the "
+         "r.yaml:17 analyses[0].params: over: area needs a metric of pictures: 'accuracy' is the "
          "same at all snapshots"),
     ],
     ids=["negative margin", "no margin at all", "text", "null", "the same arm", "ambiguous",
@@ -110,7 +110,7 @@ def test_the_layers_not_in_use_are_asked_too(desk: Desk) -> None:
         "pocket: {weights: {conditioner.train.snapshots: [5, 10]}}\n"
     )
     (found,) = desk.errors(text)
-    assert found.startswith("r.yaml:18 analyses[0].params: over: area needs scores before the end")
+    assert found.startswith("r.yaml:17 analyses[0].params: over: area needs scores before the end")
     own = "pocket: {weights: {conditioner.train.snapshots: [], analyses: []}}\n"
     assert desk.load(ASKED + own).analyses == ()
 
