@@ -79,21 +79,27 @@ def test_levels_that_are_no_differences_are_not_drawn(tmp_path):
     assert not alts(page(tmp_path), "Difference in")
 
 
-def test_rates_are_told_beside_the_answers(gap, tmp_path):
+def test_rates_are_told_beside_the_answers(gap):
     told = (
         "Learning rates set arm by arm: conditioner lr projection (0.001 | 0.003 | 0.01). No other"
     )
     assert gap.text.count(told) == 1
     assert gap.text.index(told) < gap.text.index("Before you read")
-    clip_gap(tmp_path, scores=False)
-    untold = "Learning rates were not tuned arm by arm"
-    assert untold not in page(tmp_path).text, "nothing is known without a recipe"
-    write_recipe(tmp_path, recipe_of_gap(tuned=()))
+
+
+@pytest.mark.parametrize(
+    ("tuned", "told"), [(None, False), ([], True), (["conditioner.train.steps"], True)]
+)
+def test_untuned_rates_are_told_once(tmp_path, tuned, told):
+    places = [{"conditioner.params.k": k} for k in (1, 2)]
+    write(tmp_path, [entry(None, cell=str(p), coords=p) for p in places])
+    if tuned is not None:  # without a recipe nothing is known
+        train = {"steps": 5, "lr": 0.1}
+        cells = [{"coords": p, "tuned": tuned, "conditioner": {"train": train}} for p in places]
+        write_recipe(tmp_path, {"name": "x", "cells": cells})
     text = page(tmp_path).text
-    assert text.count(untold) == 1
-    assert "set for it" not in text
-    write_recipe(tmp_path, recipe_of_gap(tuned=["conditioner.train.steps"]))
-    assert untold in page(tmp_path).text, "how long is no rate"
+    assert text.count("Learning rates were not tuned arm by arm") == told
+    assert "set for it" not in text, "how long is no rate"
 
 
 def test_rates_of_some_settings_are_told_as_such(tmp_path):
