@@ -137,10 +137,10 @@ def test_other_trials_are_drawn_apart_and_their_variances_add():
     }
     alike, apart = asked(on_and_off(made)), asked(on_and_off(made, prefix="other-"))
     assert apart.value == pytest.approx(alike.value)
-    width = {r: r.ci95[1] - r.ci95[0] for r in (alike, apart)}
+    near, far = (found.ci95[1] - found.ci95[0] for found in (alike, apart))
     # A trial's own ease cancels only where the same trial stands on both sides.
-    assert width[alike] < 0.1
-    assert width[apart] == pytest.approx(2 * 1.99 * np.sqrt(2 * trial_N.var() / 80), rel=0.25)
+    assert near < 0.1
+    assert far == pytest.approx(2 * 1.99 * np.sqrt(2 * trial_N.var() / 80), rel=0.25)
     assert "over 160 test trials" in apart.sentence
 
 
