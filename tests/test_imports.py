@@ -57,6 +57,7 @@ RANKS = {
 #: Imports against the direction, each with its reason.
 EXCUSED = {
     ("zoo.engine.run", "zoo.report"): "a run ends with its report",
+    ("zoo.engine.run", "zoo.plan_text"): "a run begins by naming its cells",
     ("zoo.__main__", "cli"): "python -m zoo is the command",
 }
 COMPONENTS = {
