@@ -112,13 +112,13 @@ def test_other_threads_tell_nothing(ran: Ran) -> None:
     }  # fmt: skip
 
 
-def test_an_encoder_of_which_nothing_is_known_is_guessed() -> None:
-    told = [
-        forecast(planned(*TINY, f"encoder.train.epochs={n}"), Store("/no/store")) for n in (2, 20)
-    ]
+def test_an_encoder_of_which_nothing_is_known_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecasting, "matmul_flops", lambda _: 1e11)
+    longer = [f"{one}0" if "encoder.train.epochs" in one else one for one in TINY]
+    told = [forecast(planned(*sets), Store("/no/store")) for sets in (TINY, longer)]
     few, many = (one["forecast"]["stages"]["encode"] for one in told)
     assert few["seconds"] == few["seconds_rough"] > 0
-    assert 5 < many["seconds"] / few["seconds"] < 20  # the speed is measured each time
+    assert 7 < many["seconds"] / few["seconds"] < 10  # writing tokens is not repeated
     total = told[0]["forecast"]["total"]
     assert few["seconds_rough"] == total["seconds_rough"] < total["seconds"]
     elsewhere = forecasting.forecast_plan(
@@ -132,7 +132,7 @@ def test_what_the_sum_leaves_out_stands_beside_it(tmp_path: Path) -> None:
     command = ["plan", "paper", *sets, "--store", str(tmp_path), "--threads", "1"]
     text = CliRunner().invoke(main, command).stdout
     (said,) = [line for line in text.splitlines() if line.startswith("To run: ")]
-    left_out = "1 prepare, 1 select, 2 features, 1 judge, 3 evaluate"
+    left_out = "1 prepare, 1 select, 2 features, 3 evaluate, 1 judge"
     assert re.match(
         rf"To run: time about \d\S* (s|min) without 8 stage runs of unknown time \({left_out}\), ",
         said,
