@@ -30,7 +30,7 @@ def towers(plan: Plan) -> dict[str, int]:
 
 def takes_over(node: Node) -> bool:
     """Say whether a node of a stage that trains takes no step."""
-    return node.params["train"]["steps"] == 0
+    return bool(node.params["train"]["steps"] == 0)
 
 
 def _counted(plan: Plan, stage: str) -> dict[str, int]:

@@ -43,8 +43,9 @@ def node_key(
         The `params` as `canonical` writes them, where many nodes share them.
     """
     # What `canonical` makes of it all; large grids spend their time here.
+    named = ",".join(f'"{role}":"{key}"' for role, key in sorted(inputs.items()))
     content = (
-        f'{{"code":"{code.digest}","inputs":{canonical(inputs)},"libraries":{code.written},'
+        f'{{"code":"{code.digest}","inputs":{{{named}}},"libraries":{code.written},'
         f'"params":{written or canonical(params)},"schema":{SCHEMA},"stage":"{stage}"}}'
     )
     return f"{stage}-{hashlib.sha256(content.encode()).hexdigest()[:32]}"

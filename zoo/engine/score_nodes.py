@@ -133,6 +133,7 @@ class ScoreNodes:
         return self.builder.add("features", f"{network} of seen", params, inputs, components)
 
     def tower(self, cell: Cell, name: str, of: str) -> dict[str, Any]:
+        """Return what names a tower's network and the pictures that it looks at."""
         return {
             "tower": "picture",
             "network": TOWERS[name].network,
