@@ -307,6 +307,9 @@ def test_threads_are_shared_or_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
     assert Workers(local=3).threads(None) == 2
     assert Workers(local=9).threads(None) == 1
     assert Workers(local=3).threads(4) == 4
+    assert Workers(local=2).threads(32) == 32  # eight for each core: slow, and as asked for
+    with pytest.raises(UserError, match="--threads 33: 66 threads on the 8 cores here"):
+        Workers(local=2).threads(33)
     assert Workers(address="tcp://host:1").threads(None) is None
 
 
@@ -382,8 +385,17 @@ def test_an_address_where_nobody_listens_is_refused_quickly(
     assert ended.value.code == 2
     assert "--dask tcp://127.0.0.1:9: no Dask scheduler answers there" in capsys.readouterr().err
     assert time.monotonic() - began < 30
-    with pytest.raises(UserError, match="--dask nonsense: no Dask scheduler answers there"):
-        run(recipe(), dask="nonsense")
+
+
+@pytest.mark.parametrize(
+    "address", ["nonsense", "", "http://host:8786", "tcp://host", "tcp://host:port"]
+)
+def test_what_is_no_address_is_refused_before_a_client_is_made(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distributed.Client", None)  # one that fails to connect is slow to end
+    with pytest.raises(UserError, match=f"--dask {address}: no Dask scheduler answers there"):
+        run(recipe(), dask=address)
 
 
 @pytest.mark.parametrize(
@@ -398,6 +410,7 @@ def test_an_address_where_nobody_listens_is_refused_quickly(
         ({"workers": 2, "worker_memory": "-8GB"}, "--worker-memory -8GB: name a size between"),
         ({"workers": 2, "worker_memory": "9PB"}, "--worker-memory 9PB: name a size between"),
         ({"workers": 9999}, "--workers 9999 leaves each .*; name fewer"),
+        ({"workers": 2, "threads": 99999}, "--workers 2 --threads 99999: 199998 threads on the "),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], said: str) -> None:

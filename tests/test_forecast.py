@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from cli import main
 from zoo.checks.tiny_stable_diffusion import shared_tiny_stable_diffusion
 from zoo.conditioners._size import projection_numbers
-from zoo.engine.forecast import forecast, matmul_flops, parameters
+from zoo.engine.forecast import encoding, forecast, matmul_flops, parameters
 from zoo.pipelines._shapes import Denoiser, Weight, _positions, read_shapes
 from zoo.recipe.cells import Block, Cell
 from zoo.registries import CONDITIONERS, PIPELINES
@@ -161,6 +161,22 @@ def test_full_size_is_predicted_within_a_factor_of_one_and_a_half(
     assert 1 / 1.5 < made.memory / (gigabytes * 1e9) < 1.5
     assert made.seconds_per_step is not None
     assert 1 / 1.5 < made.seconds_per_step / seconds < 1.5
+
+
+@pytest.mark.parametrize(
+    ("encoder", "milliseconds"),
+    [
+        ("eegnet", 0.54),
+        ("nice", 0.59),
+        ("shallow_conv_net", 0.77),
+        ("lstm", 1.3),
+        ("eeg_conv_net", 3.9),
+    ],
+)
+def test_encoders_are_guessed_within_a_factor_of_four(encoder, milliseconds):
+    """Measured for each trial of a batch, 32 x 110, one thread."""
+    guessed = encoding(64_000, 1_000, (32, 110), 103e9) / 64_000
+    assert 1 / 4 < 1000 * guessed / milliseconds < 4, encoder
 
 
 def test_what_costs_more_is_predicted_to(full_size):

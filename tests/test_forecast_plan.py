@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import weakref
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,39 @@ def test_the_second_time_is_told_from_the_first(ran: Ran) -> None:
 def test_other_threads_tell_nothing(ran: Ran) -> None:
     plan = planned(*TINY, "seed=7", store=ran.store.root)
     told = forecasting.forecast_plan(plan, Roots(), ran.store, device="cpu", threads=3)
-    encode = next(n.key for n in plan.to_run if n.stage == "encode")
-    assert told["expected"][encode]["seconds"] is None
-    assert "1 encode" in told["forecast"]["notes"][0]
+    by = {node.stage: told["expected"][node.key]["by"] for node in plan.to_run}
+    assert by == {
+        "encode": "rough", "condition": "model", "generate": "model", "features": None,
+        "evaluate": None,
+    }  # fmt: skip
+
+
+def test_an_encoder_of_which_nothing_is_known_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecasting, "matmul_flops", lambda _: 1e11)
+    longer = [f"{one}0" if "encoder.train.epochs" in one else one for one in TINY]
+    told = [forecast(planned(*sets), Store("/no/store")) for sets in (TINY, longer)]
+    few, many = (one["forecast"]["stages"]["encode"] for one in told)
+    assert few["seconds"] == few["seconds_rough"] > 0
+    assert 7 < many["seconds"] / few["seconds"] < 10  # writing tokens is not repeated
+    total = told[0]["forecast"]["total"]
+    assert few["seconds_rough"] == total["seconds_rough"] < total["seconds"]
+    elsewhere = forecasting.forecast_plan(
+        planned(*TINY), Roots(), Store("/no/store"), device="cuda"
+    )
+    assert elsewhere["forecast"]["stages"]["encode"]["seconds_unknown"] == 1
+
+
+def test_what_the_sum_leaves_out_stands_beside_it(tmp_path: Path) -> None:
+    sets = [word for value in TINY for word in ("--set", value)]
+    command = ["plan", "paper", *sets, "--store", str(tmp_path), "--threads", "1"]
+    text = CliRunner().invoke(main, command).stdout
+    (said,) = [line for line in text.splitlines() if line.startswith("To run: ")]
+    left_out = "1 prepare, 1 select, 2 features, 3 evaluate, 1 judge"
+    assert re.match(
+        rf"To run: time about \d\S* (s|min) without 8 stage runs of unknown time \({left_out}\), ",
+        said,
+    )
+    assert "s for encoders is a guess" in text
 
 
 def test_nothing_of_a_finished_stage_stays(ran: Ran) -> None:
@@ -126,8 +157,8 @@ def test_unknown_trials_are_left_out_and_said(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.delattr(Pocket, "trial_table")
     told = forecast(planned(*TINY), Store(tmp_path))["forecast"]
     assert told["stages"]["prepare"] == {
-        "to_run": 1, "seconds": 0.0, "seconds_unknown": 1, "disk_bytes": 0, "disk_unknown": 1,
-        "memory_bytes": None,
+        "to_run": 1, "seconds": 0.0, "seconds_unknown": 1, "seconds_rough": 0.0, "disk_bytes": 0,
+        "disk_unknown": 1, "memory_bytes": None,
     }  # fmt: skip
     assert told["notes"][0].startswith("data set pocket: its trials are counted when")
     assert told["stages"]["condition"]["disk_bytes"] > 3e6  # weights do not ask for trials

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import time
@@ -18,6 +19,7 @@ from zoo.engine import plan as planning
 from zoo.engine.execute import execute
 from zoo.engine.forecast_plan import forecast_plan
 from zoo.engine.graph import Plan
+from zoo.engine.keys import SCHEMA, canonical
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
 from zoo.plan_text import plan_json, plan_text
@@ -29,6 +31,11 @@ CONDITIONERS = "grid.conditioner=[clip_text, linear, lora]"
 SEEDS = "grid.seed=[0, 1, 2]"
 
 
+def counted(trained: int, taken_over: int = 0) -> dict[str, int]:
+    """Return what a plan counts of a stage that trains, on a fresh store."""
+    return {"distinct": trained, "cached": 0, "to_run": trained, "taken_over": taken_over}
+
+
 def test_encoders_conditioners_and_seeds_train_what_they_share_once(tmp_path) -> None:
     command = ["plan", "paper", "--store", str(tmp_path), "--threads", "1", "--json"]
     sets = [("--set", value) for value in (*SMALL, ENCODERS, CONDITIONERS, SEEDS)]
@@ -37,12 +44,40 @@ def test_encoders_conditioners_and_seeds_train_what_they_share_once(tmp_path) ->
     facts = json.loads(done.stdout)
     assert facts["cells"] == len(facts["grid"]) == 27
     assert facts["towers"]["vae"] == 1
-    assert facts["trainings"]["encode"] == {"distinct": 9, "cached": 0, "to_run": 9}
-    assert facts["trainings"]["condition"] == {"distinct": 27, "cached": 0, "to_run": 27}
+    assert facts["trainings"]["encode"] == counted(9)
+    assert facts["trainings"]["condition"] == counted(27)
     assert (facts["stages"]["encode"], facts["stages"]["condition"]) == (9, 27)
     first = facts["grid"][0]
     assert first["coords"] == {"encoder": "eegnet", "conditioner": "clip_text", "seed": 0}
     assert first["id"] == "encoder=eegnet,conditioner=clip_text,seed=0"
+
+
+def test_what_takes_no_step_is_no_training(tmp_path) -> None:
+    """Of six subjects one training each, one without each, one of all; twelve use the latter."""
+    command = ["plan", "subjects", "--store", str(tmp_path), "--threads", "1"]
+    facts = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout)
+    assert facts["trainings"] == {"encode": counted(13, 12), "condition": counted(13, 12)}
+    assert facts["stages"]["encode"] == 25
+    assert len(facts["training"]) == 13
+    text = plan_text(facts)
+    assert (
+        "Trainings: 13 of encoders (13 to run) and 12 taken over, "
+        "13 of conditioners (13 to run) and 12 taken over." in text
+    )
+
+
+def test_a_key_is_the_hash_of_all_that_its_node_is_made_of() -> None:
+    for key, node in planned(*SMALL[1:], "controls=[class_label]").nodes.items():
+        content = {
+            "schema": SCHEMA,
+            "stage": node.stage,
+            "params": node.params,
+            "inputs": node.inputs,
+            "code": node.code.digest,
+            "libraries": node.code.libraries,
+        }
+        digest = hashlib.sha256(canonical(content).encode()).hexdigest()
+        assert key == f"{node.stage}-{digest[:32]}"
 
 
 def test_sampling_alone_trains_once() -> None:

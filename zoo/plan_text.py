@@ -15,6 +15,11 @@ LISTED, CELLS = 24, 24
 ENDS = 3
 #: Most trainings that the text names one by one, and most values of an axis.
 TRAININGS, VALUES = 12, 12
+#: Said of the time of encoders of which the store holds none.
+GUESS = (
+    "Of that time {} for encoders is a guess, alike for all and for most within a factor of four; "
+    "the first that is done tells the time of the next."
+)
 #: A seed in a label: of the stage, or in the id of the cell.
 _SEED = re.compile(r" · seed -?\d+| \[seed=-?\d+\]|(?<=\[)seed=-?\d+,|,seed=-?\d+(?=[,\]])")
 
@@ -165,12 +170,16 @@ def _stages(plan: Mapping[str, Any]) -> str:
 
 
 def _taken(facts: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return time, memory and disk of some runs; "at least" where a part is not known."""
+    """Return time, memory and disk of some runs.
+
+    "at least" where a part is not known, "about" where one is a guess.
+    """
     if not facts["to_run"]:
         return "-", "-", "-"
     memory = facts["memory_bytes"]
+    time = _at_least(facts, "seconds", "seconds_unknown", duration(facts["seconds"]))
     return (
-        _at_least(facts, "seconds", "seconds_unknown", duration(facts["seconds"])),
+        f"about {duration(facts['seconds'])}" if facts["seconds_rough"] else time,
         "not predicted" if memory is None else size(memory),
         _at_least(facts, "disk_bytes", "disk_unknown", size(facts["disk_bytes"])),
     )
@@ -187,19 +196,20 @@ def _trainings(plan: Mapping[str, Any]) -> list[str]:
     if not found:
         return []
     words = {"encode": "of encoders", "condition": "of conditioners"}
-    told = [
-        f"{facts['distinct']} {words[stage]} ({facts['to_run']} to run)"
-        for stage, facts in found.items()
-    ]
+    told = []
+    for stage, facts in found.items():
+        told.append(f"{facts['distinct']} {words[stage]} ({facts['to_run']} to run)")
+        if facts["taken_over"]:
+            told[-1] += f" and {facts['taken_over']} taken over"
     return [f"Trainings: {', '.join(told)}."]
 
 
 def _waiting(nodes: list[dict[str, Any]]) -> str:
-    labels = [f"  {node['label']}" for node in nodes if node["state"] != "valid"]
+    labels = [node["label"] for node in nodes if node["state"] != "valid"]
     if not labels:
         return "Nothing to run."
     more = _more(len(labels) - LISTED, "stage runs")
-    return "To run, in this order:\n" + "\n".join(labels[:LISTED]) + more
+    return "\n  ".join(["To run, in this order:", *labels[:LISTED]]) + more
 
 
 def _more(count: int, what: str) -> str:
@@ -214,7 +224,10 @@ def _forecast(facts: Mapping[str, Any]) -> str:
     lines = [f"In the store already: {size(facts['in_store_bytes'])}; free there: {free}."]
     if total["to_run"]:
         known = f" ({total['seconds'] / 60:.1f} minutes)" if total["seconds"] >= 7200 else ""
-        lines.insert(0, f"To run: time {taken}{known}, memory up to {memory}, disk {disk}.")
+        known += _without(facts["stages"]) if total["seconds"] else ""
+        guess = [GUESS.format(duration(total["seconds_rough"]))] if total["seconds_rough"] else []
+        said = f"To run: time {taken}{known}, memory up to {memory}, disk {disk}."
+        lines = [said, *guess, *lines]
         if facts["temporary_bytes"]:
             lines.append(f"Checkpoints while training: {size(facts['temporary_bytes'])} more.")
     if facts["run_folder_bytes"] is not None:
@@ -222,6 +235,15 @@ def _forecast(facts: Mapping[str, Any]) -> str:
     if not facts["fits"]:
         lines.append(f"THE DISK IS TOO SMALL: {disk} are needed, {free} are free.")
     return "\n".join([*lines, *(f"Left out: {note}." for note in facts["notes"])])
+
+
+def _without(stages: Mapping[str, Any]) -> str:
+    """Return how many runs of which stages a sum of times leaves out."""
+    counts = {stage: one["seconds_unknown"] for stage, one in stages.items()}
+    if not any(counts.values()):
+        return ""
+    named = ", ".join(f"{n} {stage}" for stage, n in counts.items() if n)
+    return f" without {sum(counts.values())} stage runs of unknown time ({named})"
 
 
 def _expected(facts: Mapping[str, Any]) -> tuple[str, ...]:

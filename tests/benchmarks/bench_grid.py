@@ -94,16 +94,25 @@ def test_sampling_trains_once(tmp_path: Path) -> None:
     assert alone >= GAIN * together
 
 
-@pytest.mark.parametrize("metrics", ["metrics=[accuracy, image_class_accuracy]", None])
-def test_a_thousand_cells_are_planned(metrics: str | None, tmp_path: Path) -> None:
-    """With two metrics, and with all twenty of the recipe."""
-    sets = [
-        CONTROLS,
-        *([] if metrics is None else [metrics]),
-        f"grid.seed={list(range(10))}",
-        f"grid.conditioner.train.lr={[1e-3 * (1 + i) for i in range(10)]}",
-        f"grid.pipeline.sample.guidance_scale={[1 + i / 2 for i in range(10)]}",
-    ]
+#: Ten values each of what trains, and of what only draws.
+TEN_EACH = (
+    f"grid.seed={list(range(10))}",
+    f"grid.conditioner.train.lr={[1e-3 * (1 + i) for i in range(10)]}",
+    f"grid.pipeline.sample.guidance_scale={[1 + i / 2 for i in range(10)]}",
+)
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        (CONTROLS, "metrics=[accuracy, image_class_accuracy]", *TEN_EACH),
+        (CONTROLS, *TEN_EACH),
+        (f"grid.seed={list(range(1000))}",),
+    ],
+    ids=["two metrics", "all metrics", "seeds, with controls"],
+)
+def test_a_thousand_cells_are_planned(sets: tuple[str, ...], tmp_path: Path) -> None:
+    """With two metrics and all twenty of the recipe; and where cells share next to nothing."""
     wall, output = zoo("plan", tmp_path, *sets)
     facts = json.loads(output)
     assert facts["cells"] == 1000

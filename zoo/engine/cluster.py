@@ -28,6 +28,8 @@ DEATHS = 3
 LEAST = 512 * 2**20
 #: Seconds to wait for an answer of a scheduler.
 ANSWER = 5
+#: Threads of all local workers together for each core; more of them only wait for each other.
+CROWD = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +52,21 @@ class Workers:
 
     @classmethod
     def asked_for(
-        cls, local: int | None, memory: str | None, address: str | None, processes: int = 1
+        cls,
+        local: int | None,
+        memory: str | None,
+        address: str | None,
+        *,
+        processes: int = 1,
+        threads: int | None = None,
     ) -> Workers | None:
         """Return what the options of ``zoo run`` ask for; None is this process alone.
 
         Raises
         ------
         UserError
-            Options that exclude each other, a size that is none, or Dask is not installed.
+            Options that exclude each other, a size that is none, far more threads than cores, or
+            Dask is not installed; an address that is none.
         """
         if local is not None and address is not None:
             raise UserError(
@@ -77,17 +86,34 @@ class Workers:
         asked = cls(local=local, memory=memory, address=address)
         if local is not None:
             asked.bytes_each()  # refused now, where it cannot be met
+            asked.threads(threads)
+        if address is not None:
+            _require_address(address)
         return asked
 
     def threads(self, asked: int | None) -> int | None:
         """Return the threads of each task: `asked`, else an equal part of this machine's cores;
         None leaves the workers of a cluster at theirs.
+
+        Raises
+        ------
+        UserError
+            Local workers would share far fewer cores than they have threads.
         """
-        if asked is not None or self.local is None:
+        if self.local is None:
             return asked
         from dask.system import CPU_COUNT
 
-        return max(1, int(CPU_COUNT) // self.local)
+        cores = int(CPU_COUNT)
+        if asked is None:
+            return max(1, cores // self.local)
+        if self.local * asked > CROWD * cores:
+            raise UserError(
+                f"--workers {self.local} --threads {asked}: {self.local * asked} threads on the "
+                f"{cores} cores here would only wait for each other; leave --threads out, and the "
+                "workers share the cores"
+            )
+        return asked
 
     def bytes_each(self) -> int:
         """Return what each local worker may use: `memory`, else an equal part of this machine's.
@@ -156,12 +182,26 @@ def connected(workers: Workers, device: str) -> Iterator[Client]:
                 client = Client(address, timeout=ANSWER, set_as_default=False, name="zoo")
                 stack.enter_context(client)
         except (OSError, ValueError) as error:
-            raise UserError(
-                f"--dask {address}: no Dask scheduler answers there "
-                f"({str(error).partition(chr(10))[0] or type(error).__name__}); "
-                "it prints its address when it starts (tcp://host:8786)"
-            ) from error
+            raise _nobody(address, error) from error
         yield client
+
+
+def _require_address(address: str) -> None:
+    """Refuse what is no address: a client that is given it has trouble ending."""
+    from distributed.comm.addressing import get_address_host_port
+
+    try:
+        get_address_host_port(address)
+    except ValueError as error:
+        raise _nobody(address, error) from error
+
+
+def _nobody(address: str, error: Exception) -> UserError:
+    reason = str(error).partition("\n")[0] or type(error).__name__
+    return UserError(
+        f"--dask {address}: no Dask scheduler answers there ({reason}); it prints its address when "
+        "it starts (tcp://host:8786)"
+    )
 
 
 #: What differs from Dask's defaults for workers of our own: results are small and stages big, so

@@ -6,10 +6,11 @@ import ast
 import hashlib
 import importlib.metadata
 import importlib.util
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from registry.errors import ComponentError
@@ -47,6 +48,11 @@ class Code:
     digest: str
     modules: tuple[str, ...]
     libraries: dict[str, str]
+
+    @cached_property
+    def written(self) -> str:
+        """The libraries as JSON with sorted keys."""
+        return json.dumps(self.libraries, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True)

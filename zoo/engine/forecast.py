@@ -1,4 +1,4 @@
-"""What training a conditioner will take, said before anything is loaded: memory and time.
+"""What training and drawing will take, said before anything is loaded: memory and time.
 
 From the headers of the weights' files and the recipe alone; the models are stated at each constant
 and in docs/benchmarks.md, with what was measured against them. Nothing here changes a result.
@@ -6,6 +6,7 @@ and in docs/benchmarks.md, with what was measured against them. Nothing here cha
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -35,6 +36,10 @@ OPTIMISER_BYTES, BYTES_PER_SECOND = 40.0, 1e10
 SPEED_FP32, SPEED_HALF, SPEED_HALF_EMULATED = 0.7, 1.4, 0.45
 #: Which processors compute in bfloat16 themselves (Linux's words).
 HALF_FLAGS = ("avx512_bf16", "amx_bf16")
+
+#: Operations of an encoder for each number of a trial, as if it were 40 filters of 25 samples, and
+#: its speed. Those that ship take from a quarter to twice as long; `eeg_channel_net` takes longer.
+ENCODER_FLOPS, SPEED_ENCODER = 2.0 * 40 * 25, 0.1
 
 _CROSS = r"\.attn2\.(to_q|to_k|to_v|to_out\.0)\.weight$"
 #: What can be opened in the denoiser -> group of ``train.lr``, pattern of names, whether adapters.
@@ -153,6 +158,24 @@ def drawing(
     passes = sample["steps"] * (2 if sample["guidance_scale"] > 1 else 1)
     speed = matmul * (_speed_in_half() if half else SPEED_FP32)
     return memory, pictures * passes * shapes.unet_flops() / speed
+
+
+def encoding(trained: float, selected: int, shape: tuple[int, int], matmul: float) -> float:
+    """Return roughly how many seconds an encoder takes, whichever it is.
+
+    Parameters
+    ----------
+    trained : float
+        How often a trial is trained on.
+    selected : int
+        Trials whose tokens are written.
+    shape : (int, int)
+        Channels and samples of a trial.
+    matmul : float
+        Operations per second of a large fp32 matrix product.
+    """
+    flops = (3.0 * trained + selected) * math.prod(shape) * ENCODER_FLOPS
+    return flops / (SPEED_ENCODER * matmul)
 
 
 def stored_numbers(cell: Cell, shapes: Denoiser, trained: Mapping[str, int]) -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from zoo.engine.counts import takes_over, towers, trainings
 from zoo.engine.forecast import (
     LIBRARIES,
     drawing,
+    encoding,
     forecast,
     matmul_flops,
     shapes_of,
@@ -19,7 +21,7 @@ from zoo.engine.forecast import (
 )
 from zoo.engine.forecast_disk import checkpoints, disk, pictures_of, png_bytes, side_of
 from zoo.engine.forecast_sizes import UNKNOWN, Shelf, split_of
-from zoo.engine.forecast_time import History
+from zoo.engine.forecast_time import History, work
 from zoo.engine.graph import Node, Plan
 from zoo.engine.keys import canonical
 from zoo.engine.roots import Roots
@@ -30,8 +32,6 @@ from zoo.recipe.cells import Block, Cell
 from zoo.recipe.errors import RecipeError
 from zoo.registries import reading_once
 
-#: Stages that train.
-TRAINS = ("encode", "condition")
 #: A row of a run folder's scores, and its report with the rest: without pictures.
 SCORE, REPORT, REPORT_CELL = 40, 600_000, 150_000
 
@@ -49,8 +49,8 @@ class Expected:
         Bytes at its highest point.
     temporary : float
         Bytes of the store that it needs besides, while it runs.
-    by : {"store", "model", None}
-        Where the seconds come from.
+    by : {"store", "model", "rough", None}
+        Where the seconds come from; "rough" is within a factor of a few.
     training : dict or None
         What `zoo plan` prints of a conditioner's training.
     """
@@ -71,9 +71,9 @@ def forecast_plan(
     Returns
     -------
     dict
-        ``training``: one entry for each conditioner to be trained; ``trainings``: stage ->
-        distinct, cached, to_run; ``towers``: frozen network -> its nodes; ``forecast``: ``stages``
-        and ``total`` (to_run, seconds, disk_bytes, each with how many runs are not in the sum, and
+        ``training``: one entry for each conditioner to be trained; ``trainings`` and ``towers``:
+        see `zoo.engine.counts`; ``forecast``: ``stages`` and ``total`` (to_run, seconds and
+        disk_bytes, each with how many runs are not in the sum, seconds_rough, which are in it, and
         memory_bytes), ``temporary_bytes``, ``run_folder_bytes``, ``in_store_bytes``,
         ``free_bytes``, ``fits`` and ``notes``; ``expected``: key -> seconds, disk_bytes, by.
     """
@@ -90,8 +90,8 @@ def forecast_plan(
     free = free_bytes(store.root)
     needed = total["disk_bytes"] + temporary
     return {
-        "trainings": {stage: _counts(plan, stage) for stage in TRAINS},
-        "towers": _towers(plan),
+        "trainings": trainings(plan),
+        "towers": towers(plan),
         "training": [one.training for one in found.values() if one.training is not None],
         "expected": {
             key: {"seconds": one.seconds, "disk_bytes": one.disk, "by": one.by}
@@ -105,7 +105,7 @@ def forecast_plan(
             "in_store_bytes": held,
             "free_bytes": free,
             "fits": needed <= free,
-            "notes": maker.notes(found),
+            "notes": maker.notes(),
         },
     }
 
@@ -153,10 +153,11 @@ class _Forecaster:
             if key
         }
         stages = {node.stage for node in self.to_run}
-        timed = device == "cpu" and stages & {"condition", "generate"}
+        timed = device == "cpu" and stages & {"encode", "condition", "generate"}
         self.matmul = matmul_flops(threads) if timed else None
         self._shapes: dict[str, Denoiser] = {}
         self._trainings: dict[str, dict[str, Any]] = {}
+        self._scores: dict[tuple[str, str], Expected] = {}
 
     def expected(self, node: Node) -> Expected:
         """Return what one node will take."""
@@ -168,12 +169,16 @@ class _Forecaster:
             found = self._encoding(node)
         elif node.stage == "features" and node.params["tower"] == "vae":
             found = self._latents(node)
+        elif node.stage == "evaluate":
+            found = self._scoring(node)
         else:
             found = Expected(disk=disk(node, self.shelf))
         seconds = None if self.history is None else self.history.seconds(node.key, node)
         if seconds is not None:
             return replace(found, seconds=seconds, by="store")
-        return found if found.seconds is None else replace(found, by="model")
+        if found.seconds is None:
+            return found
+        return replace(found, by="rough" if node.stage == "encode" else "model")
 
     def _training(self, node: Node) -> Expected:
         about = {"key": node.key, "label": node.label}
@@ -187,7 +192,7 @@ class _Forecaster:
             disk=disk(node, self.shelf, numbers=told["stored"]),
             memory=facts["memory_bytes"],
             temporary=told["temporary"],
-            training={**about, **facts},
+            training=None if takes_over(node) else {**about, **facts},
         )
 
     def _of_training(self, node: Node) -> dict[str, Any]:
@@ -228,10 +233,14 @@ class _Forecaster:
             shape = tokens_of(Block(**node.params["encoder"]))
         except RecipeError:
             return Expected()
-        memory = None
-        if sizes.selected is not None and sizes.shape is not None:  # read, and normalised
-            memory = LIBRARIES + 2 * 4.0 * sizes.selected * sizes.shape[0] * sizes.shape[1]
-        return Expected(disk=disk(node, self.shelf, shape=(shape[0], shape[1])), memory=memory)
+        space = disk(node, self.shelf, shape=(shape[0], shape[1]))
+        if sizes.selected is None or sizes.shape is None:
+            return Expected(disk=space)
+        memory = LIBRARIES + 2 * 4.0 * sizes.selected * math.prod(sizes.shape)  # read, normalised
+        seconds, trained = None, work(node.key, node, self.shelf)
+        if self.matmul is not None and trained is not None:
+            seconds = encoding(trained, sizes.selected, sizes.shape, self.matmul)
+        return Expected(seconds, space, memory)
 
     def _latents(self, node: Node) -> Expected:
         pipeline = Block(node.params["pipeline"], node.params["params"])
@@ -240,6 +249,13 @@ class _Forecaster:
         except RecipeError:
             return Expected()
         return Expected(disk=disk(node, self.shelf, numbers=shapes.latent_numbers()))
+
+    def _scoring(self, node: Node) -> Expected:
+        """Return what a score takes; the most nodes by far, alike for all on the same trials."""
+        known = (node.inputs["select"], node.params["split"])
+        if known not in self._scores:
+            self._scores[known] = Expected(disk=disk(node, self.shelf))
+        return self._scores[known]
 
     def _cell(self, node: Node) -> Cell:
         """Return a cell that trains the node; of one that others start from, made of its parts."""
@@ -277,18 +293,13 @@ class _Forecaster:
             total += REPORT_CELL
         return round(total)
 
-    def notes(self, found: dict[str, Expected]) -> list[str]:
-        """Return a sentence for each thing that the sums leave out."""
+    def notes(self) -> list[str]:
+        """Return a sentence for each data set whose trials the sums leave out."""
         unknown: dict[str, None] = {}
         for node in self.to_run:
             if node.stage == "prepare" and self.shelf.sizes(node, node.key).prepared is None:
                 unknown[f"data set {node.params['dataset']}: {UNKNOWN}"] = None
-        blind = Counter(node.stage for node in self.to_run if found[node.key].seconds is None)
-        notes = list(unknown)
-        if blind:
-            stages = ", ".join(f"{n} {stage}" for stage, n in blind.items())
-            notes.append(f"no time is known of {stages}: the store holds nothing like them yet")
-        return notes
+        return list(unknown)
 
 
 def _sum(found: Iterable[Expected]) -> dict[str, Any]:
@@ -298,31 +309,11 @@ def _sum(found: Iterable[Expected]) -> dict[str, Any]:
         "to_run": len(nodes),
         "seconds": sum(one.seconds or 0.0 for one in nodes),
         "seconds_unknown": sum(one.seconds is None for one in nodes),
+        "seconds_rough": sum(one.seconds or 0.0 for one in nodes if one.by == "rough"),
         "disk_bytes": round(sum(one.disk or 0.0 for one in nodes)),
         "disk_unknown": sum(one.disk is None for one in nodes),
         "memory_bytes": round(max(memory)) if memory else None,
     }
-
-
-def _counts(plan: Plan, stage: str) -> dict[str, int]:
-    states = [plan.states[node.key] for node in plan.nodes.values() if node.stage == stage]
-    cached = states.count("valid")
-    return {"distinct": len(states), "cached": cached, "to_run": len(states) - cached}
-
-
-def _towers(plan: Plan) -> dict[str, int]:
-    """Return how many nodes each frozen network has; those of drawn pictures come with drawing."""
-    names: Counter[str] = Counter()
-    for node in plan.nodes.values():
-        if node.stage == "features":
-            names[_tower(node.params)] += 1
-    return dict(names)
-
-
-def _tower(params: dict[str, Any]) -> str:
-    if params["tower"] == "picture":
-        return f"{params['network']} of {params['of']}"
-    return str(params.get("name") or params["tower"])
 
 
 def _size(store: Store, key: str) -> int:

@@ -128,12 +128,10 @@ class Plan:
 
     def _with_inputs(self, keys: Iterable[str]) -> set[str]:
         found: set[str] = set()
-        waiting = list(keys)
-        while waiting:
-            key = waiting.pop()
-            if key not in found:
-                found.add(key)
-                waiting.extend(self.nodes[key].inputs.values())
+        new = set(keys)
+        while new:
+            found |= new
+            new = {above for key in new for above in self.nodes[key].inputs.values()} - found
         return found
 
     @property

@@ -187,10 +187,16 @@ class Builder:
         return self.put(stage, label, params, inputs, self.code(module, components))
 
     def put(
-        self, stage: str, label: str, params: dict[str, Any], inputs: dict[str, str], code: Code
+        self,
+        stage: str,
+        label: str,
+        params: dict[str, Any],
+        inputs: dict[str, str],
+        code: Code,
+        written: str | None = None,
     ) -> str:
         """Add a node, whose code is known, unless it is there; return its key."""
-        key = node_key(stage, params, inputs, code)
+        key = node_key(stage, params, inputs, code, written=written)
         if key not in self.nodes:
             self.nodes[key] = Node(key, stage, f"{stage} {label}", params, inputs, code)
         return key

@@ -120,7 +120,9 @@ def run(
         If something that every figure needs is missing or wrong; no run folder is written then.
     """
     began = time.monotonic()
-    elsewhere = Workers.asked_for(workers, worker_memory, dask, processes)
+    elsewhere = Workers.asked_for(
+        workers, worker_memory, dask, processes=processes, threads=threads
+    )
     roots = Roots.resolve(data_root, image_root, weights_root)
     store = store if isinstance(store, Store) else Store(store)
     _require_writable(Path(out))

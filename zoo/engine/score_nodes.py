@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.engine.code import Code
-from zoo.engine.keys import typed
+from zoo.engine.keys import canonical, typed
 from zoo.engine.nodes import TRAINED_CONTROLS, Builder, at_step, dataset_spec, generators, label_of
 from zoo.engine.once import Answers, once
 from zoo.recipe.cells import Block, Cell
@@ -22,6 +22,7 @@ class Scored:
     metric: Block
     needs: frozenset[str]
     params: dict[str, Any]
+    written: str  # the same, for the keys
     inputs: dict[str, str]
     code: Code
     tower: str | None
@@ -69,7 +70,7 @@ class ScoreNodes:
             components.append(dataset_spec(cell))
         inputs = {"prepare": self.builder.prepare(cell), "select": self.builder.select(cell)}
         code = self.builder.code("evaluate", components)
-        return Scored(metric, needs, params, inputs, code, tower)
+        return Scored(metric, needs, params, canonical(params), inputs, code, tower)
 
     def evaluate(self, cell: Cell, scored: Scored, control: str | None, step: int | None) -> str:
         needs, inputs = scored.needs, dict(scored.inputs)
@@ -86,7 +87,9 @@ class ScoreNodes:
             inputs["drawn"] = self.drawn(cell, scored.tower, control, step)
             inputs["seen"] = self.seen(cell, scored.tower)
         label = label_of(scored.metric.label, control, at_step(step), f"seed {cell.seed}")
-        return self.builder.put("evaluate", label, scored.params, inputs, scored.code)
+        return self.builder.put(
+            "evaluate", label, scored.params, inputs, scored.code, scored.written
+        )
 
     @once
     def judged(self, cell: Cell, control: str | None, step: int | None) -> str:
@@ -130,6 +133,7 @@ class ScoreNodes:
         return self.builder.add("features", f"{network} of seen", params, inputs, components)
 
     def tower(self, cell: Cell, name: str, of: str) -> dict[str, Any]:
+        """Return what names a tower's network and the pictures that it looks at."""
         return {
             "tower": "picture",
             "network": TOWERS[name].network,
