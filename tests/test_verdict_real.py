@@ -21,7 +21,7 @@ schema: 1
 name: verdict
 dataset:
   name: pocket
-  params: {n_classes: 3, images_per_class: 60, subjects: [1], band: [5, 95], split: single, snr: 1}
+  params: {n_classes: 3, images_per_class: 45, subjects: [1], band: [5, 95], split: single, snr: 1}
 encoder:
   name: linear_projection
   params: {embed_dim: 16}
