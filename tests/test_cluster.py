@@ -23,17 +23,17 @@ from engine_toys import CELL, add_parts, recipe, with_
 import cli
 from registry import UserError
 from zoo import cli_recipes, registries
-from zoo.engine import alike, cluster
 from zoo.engine import plan as planning
-from zoo.engine.alike import Ours, difference
-from zoo.engine.capacity import wants
-from zoo.engine.cluster import Workers, connected
 from zoo.engine.plan import plan
 from zoo.engine.roots import Roots
 from zoo.engine.run import RunResult, run
-from zoo.engine.spread import _make_ready
 from zoo.engine.store import MANIFEST, Store
 from zoo.engine.task import Setting
+from zoo.engine.workers import alike, cluster
+from zoo.engine.workers.alike import Ours, difference
+from zoo.engine.workers.capacity import wants
+from zoo.engine.workers.cluster import Workers, connected
+from zoo.engine.workers.spread import _make_ready
 
 SEEDS = tuple(replace(CELL, id=f"seed={n}", seed=n) for n in range(2))
 BAD = replace(with_(CELL, "encoder", params={"power": 13}), id="bad")
@@ -347,7 +347,7 @@ def test_plugins_are_known_to_workers(
 def test_a_worker_of_other_source_is_refused(
     tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from zoo.engine import spread
+    from zoo.engine.workers import spread
 
     monkeypatch.setattr(spread, "Ours", lambda: Ours(source="edited since"))
     with pytest.raises(UserError, match=r"^worker tcp://127\S+ runs other source of eegzoo"):

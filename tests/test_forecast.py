@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from cli import main
 from zoo.checks.tiny_stable_diffusion import shared_tiny_stable_diffusion
 from zoo.conditioners._size import projection_numbers
-from zoo.engine.forecast import encoding, forecast, matmul_flops, parameters
+from zoo.engine.forecast.training import encoding, forecast, matmul_flops, parameters
 from zoo.pipelines._shapes import Denoiser, Weight, _positions, read_shapes
 from zoo.recipe.cells import Block, Cell
 from zoo.registries import CONDITIONERS, PIPELINES
@@ -154,7 +154,7 @@ def test_full_size_is_predicted_within_a_factor_of_one_and_a_half(
     name, train, gigabytes, seconds, full_size, monkeypatch
 ):
     """Measured at 256 pixels, batch 2, bf16, one thread: docs/benchmarks.md."""
-    monkeypatch.setattr("zoo.engine.forecast._speed_in_half", lambda: 1.4)
+    monkeypatch.setattr("zoo.engine.forecast.training._speed_in_half", lambda: 1.4)
     made = forecast(
         cell(name, (77, 768), train=train), full_size, n_trials=8, device="cpu", matmul=103e9
     )

@@ -18,9 +18,9 @@ from torch import nn
 from cli import main
 from zoo.datasets.pocket import Pocket
 from zoo.engine import execute as executing
-from zoo.engine import forecast_plan as forecasting
 from zoo.engine import task
-from zoo.engine.forecast_disk import png_bytes
+from zoo.engine.forecast import plan as forecasting
+from zoo.engine.forecast.disk import png_bytes
 from zoo.engine.graph import Plan
 from zoo.engine.plan import plan as make_plan
 from zoo.engine.roots import Roots

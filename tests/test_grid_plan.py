@@ -17,7 +17,7 @@ from plan_grids import SMALL, planned
 from cli import main
 from zoo.engine import plan as planning
 from zoo.engine.execute import execute
-from zoo.engine.forecast_plan import forecast_plan
+from zoo.engine.forecast.plan import forecast_plan
 from zoo.engine.graph import Plan
 from zoo.engine.keys import SCHEMA, canonical
 from zoo.engine.roots import Roots

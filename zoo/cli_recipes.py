@@ -98,7 +98,7 @@ def plan(as_json: bool, **request: Any) -> None:
     zoo plan my.yaml --set 'grid.seed=[0, 1, 2]' --json
     """
     from zoo.collector import nothing_collected
-    from zoo.engine.forecast_plan import forecast_plan
+    from zoo.engine.forecast.plan import forecast_plan
     from zoo.engine.plan import plan as make_plan
     from zoo.engine.roots import Roots
     from zoo.engine.store import Store

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from zoo.engine.cluster import Workers
 from zoo.engine.device import prepare_torch
 from zoo.engine.graph import Plan
 from zoo.engine.interrupts import noted, stop_if
 from zoo.engine.roots import Roots
 from zoo.engine.store import Store
 from zoo.engine.task import Done, Failure, Setting, blocked, look_up, run_task
+from zoo.engine.workers.cluster import Workers
 
 
 @dataclass
@@ -88,7 +88,7 @@ def execute(
 def _on_workers(
     plan: Plan, store: Store, setting: Setting, workers: Workers, say: Callable[[str], None]
 ) -> Outcome:
-    from zoo.engine.spread import spread
+    from zoo.engine.workers.spread import spread
 
     outcome = Outcome()
     for done in spread(plan, store, setting, workers, essential=_essential(plan), say=say):

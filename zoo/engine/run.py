@@ -20,9 +20,8 @@ from pathlib import Path
 
 from registry.errors import UserError
 from zoo.engine.answers import answers
-from zoo.engine.cluster import Workers
 from zoo.engine.execute import Outcome, execute
-from zoo.engine.forecast_plan import disk_problem
+from zoo.engine.forecast.plan import disk_problem
 from zoo.engine.gallery import write_gallery
 from zoo.engine.graph import Plan
 from zoo.engine.interrupts import noted
@@ -34,6 +33,7 @@ from zoo.engine.roots import Roots
 from zoo.engine.scores import write_scores
 from zoo.engine.store import Store
 from zoo.engine.task import Failure
+from zoo.engine.workers.cluster import Workers
 from zoo.export.write import write_pipeline
 from zoo.plan_text import cells_briefly
 from zoo.recipe import Recipe, dump

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zoo.engine.forecast_sizes import Shelf, Sizes, split_of
+from zoo.engine.forecast.sizes import Shelf, Sizes, split_of
 from zoo.engine.graph import Node
 from zoo.towers.table import TOWERS
 

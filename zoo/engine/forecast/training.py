@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.conditioners._size import projection_numbers
-from zoo.engine.forecast_sizes import steps_of
+from zoo.engine.forecast.sizes import steps_of
 from zoo.engine.roots import Roots
 from zoo.engine.token_shape import token_shape
 from zoo.pipelines._shapes import Denoiser, read_shapes

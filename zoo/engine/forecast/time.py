@@ -2,7 +2,7 @@
 
 An entry counts where it ran the same stage with the same component on the same kind of device and
 as many threads. Where the store holds none, a training of a conditioner on a CPU is predicted from
-its operations (`zoo.engine.forecast`), and nothing is said of the rest.
+its operations (`zoo.engine.forecast.training`), and nothing is said of the rest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.engine.forecast_sizes import Found, Made, Shelf, split_of, steps_of
+from zoo.engine.forecast.sizes import Found, Made, Shelf, split_of, steps_of
 from zoo.engine.keys import canonical
 from zoo.engine.store import Store
 

@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from registry.errors import UserError
-from zoo.engine.cluster import GPU, Workers
 from zoo.engine.graph import Node
 from zoo.engine.task import Setting
+from zoo.engine.workers.cluster import GPU, Workers
 
 if TYPE_CHECKING:
     from distributed import Client

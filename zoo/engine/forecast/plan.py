@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from zoo.engine.counts import takes_over, towers, trainings
-from zoo.engine.forecast import (
+from zoo.engine.forecast.disk import checkpoints, disk, pictures_of, png_bytes, side_of
+from zoo.engine.forecast.sizes import UNKNOWN, Shelf, split_of
+from zoo.engine.forecast.time import History, work
+from zoo.engine.forecast.training import (
     LIBRARIES,
     drawing,
     encoding,
@@ -19,9 +22,6 @@ from zoo.engine.forecast import (
     shapes_of,
     stored_numbers,
 )
-from zoo.engine.forecast_disk import checkpoints, disk, pictures_of, png_bytes, side_of
-from zoo.engine.forecast_sizes import UNKNOWN, Shelf, split_of
-from zoo.engine.forecast_time import History, work
 from zoo.engine.graph import Node, Plan
 from zoo.engine.keys import canonical
 from zoo.engine.roots import Roots

@@ -13,14 +13,14 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from registry.errors import UserError
-from zoo.engine.alike import Ours, difference, require_alike, wait_until
-from zoo.engine.capacity import GONE, ON_GPU, SLOT, capacity, require_gpu, wants
-from zoo.engine.cluster import GPU, Workers, connected
 from zoo.engine.device import prepare_torch
 from zoo.engine.graph import Node, Plan
 from zoo.engine.interrupts import noted, stop_if
 from zoo.engine.store import Store
 from zoo.engine.task import Done, Failure, Setting, blocked, look_up, run_task
+from zoo.engine.workers.alike import Ours, difference, require_alike, wait_until
+from zoo.engine.workers.capacity import GONE, ON_GPU, SLOT, capacity, require_gpu, wants
+from zoo.engine.workers.cluster import GPU, Workers, connected
 from zoo.progress import bar
 
 if TYPE_CHECKING:

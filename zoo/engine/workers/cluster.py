@@ -208,7 +208,7 @@ def _nobody(address: str, error: Exception) -> UserError:
 #: nothing is spilled and a worker that holds much memory after a stage still gets the next one.
 _LOCAL = {
     "distributed.worker.daemon": False,  # stages may need processes of their own
-    "distributed.worker.preload": ["zoo.engine.local_worker"],
+    "distributed.worker.preload": ["zoo.engine.workers.local_worker"],
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,

@@ -1,0 +1,1 @@
+"""Stages on several processes of this machine, or on a Dask cluster that is already there."""
