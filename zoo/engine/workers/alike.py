@@ -39,10 +39,11 @@ def _package_digest() -> str:
     """Return the hash of our source files as they were when this process first asked: what it
     has imported since cannot be told from its files.
     """
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     files = sorted(
         file for package in ("zoo", "registry") for file in (root / package).rglob("*.py")
     )
+    assert files, f"{root} holds no source of ours, so nothing would be compared"
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.relative_to(root).as_posix()} {file.stat().st_size}\n".encode())
