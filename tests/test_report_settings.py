@@ -101,7 +101,7 @@ def names_of(recipe):
 def test_transfers_are_named_by_where_they_start():
     names = names_of("cross_subject")
     assert names[:3] == [
-        f"subjects 2, limit 120, {start}"
+        f"subjects 2, limit 60, {start}"
         for start in ("from scratch", "from subject 1", "from subject 1, 0 steps")
     ]
     starts = ("from scratch", "from all subjects, 0 steps", "from the other subjects, 0 steps")
