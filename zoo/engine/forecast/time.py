@@ -124,10 +124,11 @@ def work(key: str, made: Made, shelf: Shelf) -> float | None:
             shown = sizes.shown if "select" in made.inputs else None
             return sum(shown.values()) if shown else sizes.pictures
         case "encode" | "condition":
-            steps = steps_of(params["train"], sizes.of("train"))
-            if steps is None:
+            train = params["train"]
+            steps, batch = steps_of(train, sizes.of("train")), train.get("batch_size")
+            if steps is None or batch is None:
                 return None
-            per_step = params["train"]["batch_size"] * params["train"].get("accumulate", 1)
+            per_step = batch * train.get("accumulate", 1)
             # An epoch ends with what is left: no step is larger than the trials there are.
             return 1.0 + float(steps * min(per_step, sizes.of("train") or per_step))
         case "generate":
