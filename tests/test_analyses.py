@@ -10,6 +10,7 @@ import pytest
 from analysis_toys import ARMS, arms, failed, grid, levels, row
 
 from zoo.analyses._crossed import crossed
+from zoo.analyses._words import blocks
 from zoo.analyses.difference import Difference
 from zoo.checks import analysis as battery
 from zoo.checks import promises
@@ -357,3 +358,9 @@ def test_arms_that_differ_in_nothing_trained_need_no_rates_of_their_own():
     ).answer(whole)
     assert UNTUNED not in found.sentence
     assert next(row for row in found.rows if row["row"] == "tuning")["tuned"] is None
+
+
+def test_a_block_that_is_exchanged_whole_is_one_axis():
+    paths = ["encoder.name", "encoder.params.embed_dim", "conditioner.params.opens"]
+    assert blocks(paths) == ["encoder", "conditioner.params.opens"]
+    assert blocks(paths[1:]) == paths[1:]

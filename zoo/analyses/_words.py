@@ -27,6 +27,14 @@ def left_out(lost: Iterable[str]) -> str:
     return f"; left out with what is compared to it, for want of a score: {names}" if names else ""
 
 
+def blocks(paths: Iterable[str]) -> list[str]:
+    """Return the paths that vary, those of a block that is exchanged whole as that block."""
+    found = list(paths)
+    whole = [path.removesuffix(".name") for path in found if path.endswith(".name")]
+    named = (next((b for b in whole if path.startswith(f"{b}.")), path) for path in found)
+    return list(dict.fromkeys(named))
+
+
 def listed(words: Sequence[str]) -> str:
     """Return "a", "a and b", "a, b and c"."""
     *others, last = words

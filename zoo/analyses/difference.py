@@ -21,7 +21,7 @@ from zoo.analyses._crossed import TRIAL, Interval, crossed, mean
 from zoo.analyses._difference_rows import arm_rows, level_rows, tuning_row, unpaired_rows
 from zoo.analyses._difference_words import Asked, Found, outcome_of, sentence
 from zoo.analyses._lost import Lost, pairs_left
-from zoo.analyses._words import left_out, tested_on
+from zoo.analyses._words import blocks, left_out, listed, tested_on
 from zoo.grid_scores import (
     AnalysisResult,
     GridScores,
@@ -201,7 +201,7 @@ class Difference:
         tuned: bool | None,
     ) -> str:
         levels = list(sides[0].places.values())
-        axes = " and ".join(levels[0])
+        axes = listed(blocks(levels[0])) if levels[0] else ""
         alone = ", ".join(dict.fromkeys(name for arms in whole for name in arms.alone))
         notes = [
             f"; mean over {len(levels)} levels of {axes}" if axes else "",
