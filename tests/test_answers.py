@@ -15,6 +15,7 @@ from registry import BadParameters, component
 from zoo.engine import plan as planning
 from zoo.engine.run import RunResult, run
 from zoo.grid_scores import AnalysisResult, GridScores, NotAnswered
+from zoo.listing import results_text
 from zoo.recipe.cells import Block
 from zoo.registries import ANALYSES
 
@@ -67,12 +68,15 @@ def test_a_run_without_questions_has_no_answers() -> None:
 
 
 def test_an_answer_stands_in_the_results(capsys: pytest.CaptureFixture[str]) -> None:
-    (found,) = answers(asked(Block("counts", {}, label="how many")))
+    result = asked(Block("counts", {}, label="how many"))
+    (found,) = answers(result)
     assert (found["analysis"], found["label"], found["value"]) == ("counts", "how many", 8.0)
     assert found["ci95"] == [1.0, 2.0]
     assert found["rows"] == [{"row": "real", "value": 1.0, "trials": True}]
     assert found["sentence"].endswith("and of simulated EEG.")
-    assert found["sentence"] in capsys.readouterr().err
+    told = results_text(json.loads((result.folder / "results.json").read_text()))
+    assert told.count(found["sentence"]) == 1
+    assert found["sentence"] not in capsys.readouterr().err  # it stands once, where the figures end
 
 
 @pytest.mark.parametrize(("do", "noted"), [("fail", 1), ("nan", 1), ("lack", 0)])

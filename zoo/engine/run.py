@@ -210,8 +210,6 @@ def _write(
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # already renamed when all went well
     _point_latest(out / "latest", folder)
-    for answer in found["answers"]:
-        _say(answer["sentence"])
     return folder, unwritten
 
 
