@@ -135,3 +135,23 @@ def test_starts_are_as_short_as_tells_them_apart():
         for k in (*blocks, "neither")
     ]
     assert [title for title, _ in axes(*both)] == ["encoder start", "conditioner start"]
+
+
+def test_a_source_may_have_several_of_what_a_setting_has_one():
+    def names(sessions, *starts):
+        places = [(s, start) for s in sessions for start in starts]
+        coords = [{"dataset.params.session": s, "encoder.train.init_from": f} for s, f in places]
+        recipes = [
+            {"dataset": {"params": {"session": s}}, "encoder": {"train": {"init_from": f}}}
+            for s, f in places
+        ]
+        return setting_names(varying_axes(coords, recipes), len(places))
+
+    def source(session):
+        return {"dataset.params.session": session}
+
+    assert names((1, 2), None, source([3])) == [
+        "session 1, from scratch", "session 1, from session 3",
+        "session 2, from scratch", "session 2, from session 3",
+    ]  # fmt: skip
+    assert names((0, "b"), None, source([0, "b"]))[1] == "session 0, from all sessions"
