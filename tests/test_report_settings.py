@@ -138,20 +138,30 @@ def test_starts_are_as_short_as_tells_them_apart():
 
 
 def test_a_source_may_have_several_of_what_a_setting_has_one():
-    def names(sessions, *starts):
-        places = [(s, start) for s in sessions for start in starts]
-        coords = [{"dataset.params.session": s, "encoder.train.init_from": f} for s, f in places]
+    def names(*places):
+        """Names of settings: session, start as written, start as arms set it."""
+        coords = [{"dataset.params.session": s, "encoder.train.init_from": f} for s, f, _ in places]
         recipes = [
             {"dataset": {"params": {"session": s}}, "encoder": {"train": {"init_from": f}}}
-            for s, f in places
+            for s, _, f in places
         ]
         return setting_names(varying_axes(coords, recipes), len(places))
 
-    def source(session):
-        return {"dataset.params.session": session}
+    def source(*sessions):
+        return {"dataset.params.session": list(sessions)}
 
-    assert names((1, 2), None, source([3])) == [
-        "session 1, from scratch", "session 1, from session 3",
-        "session 2, from scratch", "session 2, from session 3",
+    def scratch(session):
+        return session, None, None
+
+    assert names(scratch(1), (1, source(3), source(3)), scratch(2)) == [
+        "session 1, from scratch", "session 1, from session 3", "session 2, from scratch"
     ]  # fmt: skip
-    assert names((0, "b"), None, source([0, "b"]))[1] == "session 0, from all sessions"
+    pooled = [(session, source(0, "b"), source(0, "b")) for session in (0, "b")]
+    assert names(scratch(0), *pooled)[1:] == [
+        "session 0, from all sessions", "session b, from all sessions"
+    ]  # fmt: skip
+    # Arms have set a source of its own for each.
+    others = [(1, source(9), source(2, 3)), (2, source(9), source(1, 3))]
+    assert names(scratch(1), *others)[1:] == [
+        "session 1, from the other sessions", "session 2, from the other sessions"
+    ]  # fmt: skip
