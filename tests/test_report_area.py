@@ -80,11 +80,36 @@ def test_levels_that_are_no_differences_are_not_drawn(tmp_path):
 
 
 def test_rates_are_told_beside_the_answers(gap):
-    told = (
-        "Learning rates set arm by arm: conditioner lr projection (0.001 | 0.003 | 0.01). No other"
-    )
+    told = "Learning rates tuned arm by arm: conditioner lr projection (0.001 | 0.003 | 0.01). No"
     assert gap.text.count(told) == 1
     assert gap.text.index(told) < gap.text.index("Before you read")
+
+
+@pytest.mark.parametrize("tuned", ["conditioner.train.lr.projection", "conditioner.train"])
+def test_a_whole_block_is_read_value_by_value(tmp_path, tuned):
+    places = [{"conditioner.params.k": k} for k in (1, 2)]
+    start = {"dataset.params.subjects": [1]}
+    cells = [
+        {"coords": place, "tuned": [tuned],
+         "conditioner": {"train": {"lr": {"projection": k / 100}, "steps": 5, "init_from": start}}}
+        for k, place in enumerate(places, 1)
+    ]  # fmt: skip
+    write(tmp_path, [entry(None, cell=str(p), coords=p) for p in places])
+    write_recipe(tmp_path, {"name": "x", "cells": cells})
+    text = page(tmp_path).text
+    assert "tuned arm by arm: conditioner lr projection (0.01 | 0.02). No other rate was." in text
+    assert "k 1 set for it: lr projection 0.01 0." in text, "no length and no start"
+
+
+@pytest.mark.parametrize(("steps", "told"), [((0, 5, 5), True), ((0, 0, 5), False)])
+def test_rates_of_what_is_not_trained_are_not_told(tmp_path, steps, told):
+    places = [{"conditioner.params.k": k, "conditioner.train.steps": n}
+              for k, n in enumerate(steps)]  # fmt: skip
+    cells = [{"coords": p, "conditioner": {"train": {"steps": n, "lr": 0.1}}}
+             for p, n in zip(places, steps, strict=True)]  # fmt: skip
+    write(tmp_path, [entry(None, cell=str(p), coords=p) for p in places])
+    write_recipe(tmp_path, {"name": "x", "cells": cells})
+    assert ("Learning rates were not tuned arm by arm" in page(tmp_path).text) == told
 
 
 @pytest.mark.parametrize(

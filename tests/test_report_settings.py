@@ -135,3 +135,33 @@ def test_starts_are_as_short_as_tells_them_apart():
         for k in (*blocks, "neither")
     ]
     assert [title for title, _ in axes(*both)] == ["encoder start", "conditioner start"]
+
+
+def test_a_source_may_have_several_of_what_a_setting_has_one():
+    def names(*places):
+        """Names of settings: session, start as written, start as arms set it."""
+        coords = [{"dataset.params.session": s, "encoder.train.init_from": f} for s, f, _ in places]
+        recipes = [
+            {"dataset": {"params": {"session": s}}, "encoder": {"train": {"init_from": f}}}
+            for s, _, f in places
+        ]
+        return setting_names(varying_axes(coords, recipes), len(places))
+
+    def source(*sessions):
+        return {"dataset.params.session": list(sessions)}
+
+    def scratch(session):
+        return session, None, None
+
+    assert names(scratch(1), (1, source(3), source(3)), scratch(2)) == [
+        "session 1, from scratch", "session 1, from session 3", "session 2, from scratch"
+    ]  # fmt: skip
+    pooled = [(session, source(0, "b"), source(0, "b")) for session in (0, "b")]
+    assert names(scratch(0), *pooled)[1:] == [
+        "session 0, from all sessions", "session b, from all sessions"
+    ]  # fmt: skip
+    # Arms have set a source of its own for each.
+    others = [(1, source(9), source(2, 3)), (2, source(9), source(1, 3))]
+    assert names(scratch(1), *others)[1:] == [
+        "session 1, from the other sessions", "session 2, from the other sessions"
+    ]  # fmt: skip

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zoo.report.axes import place_names
 from zoo.report.levels import levels
 from zoo.report.plots import Plot
 from zoo.report.tables import metric_title, of_units
 
 #: What a row calls its kind.
 _KIND = "row"
+#: What a row of one seed would repeat of its value.
+_OF_SEEDS = ("range_over_seeds", "by_seed")
+#: What a figure under a control is made of.
+_CONTROLLED = {"value", "seeds", "cells"}
 
 
 @dataclass(frozen=True)
@@ -90,13 +95,26 @@ def _tables(rows: Sequence[dict[str, Any]]) -> list[Rows]:
 
 def _table(kind: str, rows: Sequence[dict[str, Any]]) -> Rows:
     """Return rows of one kind; what none of them has is left out."""
-    given = [{k: v for k, v in row.items() if v is not None and k != _KIND} for row in rows]
+    given = [
+        {key: value for key, value in row.items() if _is_told(row, key)} for row in _placed(rows)
+    ]
     columns = list(dict.fromkeys(key for row in given for key in row))
     return Rows(
         title=kind.replace("_", " "),
         columns=["95 % interval" if c == "ci95" else c.replace("_", " ") for c in columns],
         rows=[[_text(row.get(column)) for column in columns] for row in given],
     )
+
+
+def _placed(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows with their places on the axes of the grid as a reader names them."""
+    names = iter(place_names([row["at"] for row in rows if isinstance(row.get("at"), dict)]))
+    return [{**row, "at": next(names)} if isinstance(row.get("at"), dict) else row for row in rows]
+
+
+def _is_told(row: dict[str, Any], key: str) -> bool:
+    repeats = key in _OF_SEEDS and len(row.get("by_seed") or ()) == 1
+    return row[key] is not None and key != _KIND and not repeats
 
 
 def _counted(found: dict[str, Any]) -> str:
@@ -118,6 +136,10 @@ def _text(value: Any) -> str:
         return f"{value:.3f}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, dict) and value.keys() == _CONTROLLED:
+        seeds = ", ".join(map(str, value["seeds"]))
+        word = "seed" if len(value["seeds"]) == 1 else "seeds"
+        return f"{_text(value['value'])} ({word} {seeds}, {of_units(value['cells'], 'cell')})"
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_text(inner)}" for key, inner in value.items())
     return str(value)

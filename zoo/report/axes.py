@@ -102,12 +102,26 @@ def setting_names(axes: Sequence[Axis], n: int) -> list[str]:
 
 def place_name(place: dict[str, Any]) -> str:
     """Return the name of a place on some axes: "opens attn2, lr projection 0.03"."""
-    leaves = with_starts_told([_leaves(place)], ())[0]
-    titles = _titles(list(leaves))
-    return ", ".join(
-        _named(path, title, words_of(value))
-        for title, (path, value) in zip(titles, leaves.items(), strict=True)
-    )
+    return _told(with_starts_told([_leaves(place)], ())[0])
+
+
+def place_names(places: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the name of each place: of an exchanged block its name alone, where that is enough."""
+    told = with_starts_told([_leaves(place) for place in places], ())
+    exchanged = dict.fromkeys(path for one in told for path in one if path.endswith(".name"))
+    for name in exchanged:
+        block = name.removesuffix("name")
+        short = [
+            {
+                p: v
+                for p, v in one.items()
+                if p == name or name not in one or not p.startswith(block)
+            }
+            for one in told
+        ]
+        if len(set(map(_key, short))) == len(set(map(_key, told))):
+            told = short
+    return [_told(one) for one in told]
 
 
 def joined(axes: Sequence[Axis], n: int) -> tuple[list[str], list[str]]:
@@ -116,6 +130,14 @@ def joined(axes: Sequence[Axis], n: int) -> tuple[list[str], list[str]]:
         return list(axes[0].values), axes[0].levels
     values = setting_names(axes, n)
     return values, list(dict.fromkeys(values))
+
+
+def _told(leaves: dict[str, Any]) -> str:
+    titles = _titles(list(leaves))
+    return ", ".join(
+        _named(path, title, words_of(value))
+        for title, (path, value) in zip(titles, leaves.items(), strict=True)
+    )
 
 
 def _named(path: str, title: str, value: str) -> str:

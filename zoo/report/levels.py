@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from zoo.report.axes import place_name
+from zoo.report.axes import place_names
 from zoo.report.plots import STYLES, Plot, bare, svg
 from zoo.report.tables import metric_title
 
@@ -27,7 +27,7 @@ def levels(found: dict[str, Any]) -> Plot | None:
     if not rows or found.get("value") is None:
         return None
     colour, _ = STYLES[None]
-    names = [place_name(row["at"]) for row in rows]
+    names = place_names([row["at"] for row in rows])
     fig = Figure(figsize=(8.6, 1.55 + 0.34 * (len(rows) + 1)), layout="constrained")
     axes = fig.add_subplot()
     for height, row in enumerate(rows):
@@ -48,7 +48,8 @@ def levels(found: dict[str, Any]) -> Plot | None:
         _key(fig, colour)
     bare(axes)
     told = [_told(name, row) for name, row in zip(names, rows, strict=True)]
-    about = f"Difference in {metric_title(found.get('metric') or 'the score')} level by level"
+    what = "Difference of differences" if len(_arms(found)) == 4 else "Difference"
+    about = f"{what} in {metric_title(found.get('metric') or 'the score')} level by level"
     return Plot(svg(fig), f"{about}. {'; '.join([*told, _told(_OVERALL, found)])}.")
 
 
@@ -64,9 +65,21 @@ def _key(fig: Figure, colour: str) -> None:
 
 
 def _subtracted(found: dict[str, Any]) -> str:
-    """Return "straight minus through the text encoder, 95 % interval"."""
-    arms = [row["name"] for row in found["rows"] if row.get("row") == _ARM and row.get("name")]
-    return f"{' minus '.join(arms) if len(arms) == 2 else 'difference'}, 95 % interval"
+    """Return "straight minus through the text encoder, 95 % interval".
+
+    Of a difference of differences: "1-70 Hz minus 5-95 Hz, with drift less without drift, ...".
+    """
+    arms = _arms(found)
+    if len(arms) not in (2, 4):
+        return "difference, 95 % interval"
+    first, second, *others = arms
+    less = f", {first['at']} less {others[0]['at']}" if others else ""
+    return f"{first['name']} minus {second['name']}{less}, 95 % interval"
+
+
+def _arms(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the arms that are told by name: a and b, of a difference of differences twice."""
+    return [row for row in found["rows"] if row.get("row") == _ARM and row.get("name")]
 
 
 def _told(name: str, row: dict[str, Any]) -> str:

@@ -113,19 +113,26 @@ def _part(path: str, group: Sequence[_Start], starts: Sequence[_Start]) -> str:
     """Return one change of the source: "subject 1", "the other subjects", "limit none"."""
     name = path.rpartition(".")[2].replace("_", " ")
     values = [(start.source or {}).get(path) for start in group]
-    alike = all(value == values[0] for value in values)
+    alike, one = all(value == values[0] for value in values), name.removesuffix("s")
     if name in NAMES and all(isinstance(value, list) for value in values):
         if not alike:
-            shared = any({*(start.own[path] or [])} & {*start.source[path]} for start in group)
-            return f"several {name}" if shared else f"the other {name}"
-        everyone = {one for start in starts for one in start.own.get(path) or []}
+            shared = any({*_listed(start.own[path])} & {*start.source[path]} for start in group)
+            return f"several {one}s" if shared else f"the other {one}s"
+        everyone = {one for start in starts for one in _listed(start.own.get(path))}
         if len(everyone) > 1 and everyone == {*values[0]}:
-            return f"all {name}"
-        return f"{name.removesuffix('s') if len(values[0]) == 1 else name} {words_of(values[0])}"
+            return f"all {one}s"
+        return f"{one if len(values[0]) == 1 else f'{one}s'} {words_of(values[0])}"
     if not alike:
         return f"another {name}"
     said = words_of(values[0])
     return said if name == "name" else f"{name} {said}"
+
+
+def _listed(own: Any) -> list[Any]:
+    """Return what a setting has as a list: it may have one session, and its source several."""
+    if isinstance(own, list):
+        return own
+    return [] if own is None else [own]
 
 
 def _is_name(path: str) -> bool:

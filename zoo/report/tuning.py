@@ -19,7 +19,7 @@ _LENGTHS = ("train.steps", "train.epochs")
 
 
 def given_to_arms(grid: Grid) -> list[str]:
-    """Return what arms have set of each setting, "lr projection 0.03"; "" where they set nothing.
+    """Return what arms with trials have set of each setting: "lr projection 0.03"; "" for nothing.
 
     What a training starts from is told by the setting's name.
     """
@@ -32,21 +32,31 @@ def tuning_told(grid: Grid) -> str:
     A difference between settings can be one of rates that suit the one better than the other.
     """
     recipes = [setting.recipe for setting in grid.settings if setting.recipe]
-    leaves = [leaf for axis in grid.axes for leaf in axis.leaves]
-    trained = any(leaf.partition(".")[0] in _TRAINED for leaf in leaves)
-    if not recipes or not trained:
+    if not recipes or not any(_is_trained_apart(grid, block) for block in _TRAINED):
         return ""
     given = [_given(recipe) for recipe in recipes]
     rates = list(dict.fromkeys(path for one in given for path in one if _is_rate(path)))
     if rates:
         told = "; ".join(_rate(grid, path, given) for path in rates)
-        return f"Learning rates set arm by arm: {told}. No other rate was."
-    if any(map(_is_rate, leaves)):
+        return f"Learning rates tuned arm by arm: {told}. No other rate was."
+    if any(_is_rate(leaf) for axis in grid.axes for leaf in axis.leaves):
         return ""
     return (
         "Learning rates were not tuned arm by arm: a difference may be that one rate suits one "
         "setting better than another."
     )
+
+
+def _is_trained_apart(grid: Grid, block: str) -> bool:
+    """Say whether the settings that train a block at all, not for 0 steps, differ in it."""
+    lengths = [f"{block}.{length}" for length in _LENGTHS]
+    trained = [
+        i
+        for i, setting in enumerate(grid.settings)
+        if all(value_in(setting.recipe, length) != 0 for length in lengths)
+    ]
+    axes = [axis for axis in grid.axes if axis.leaves[0].partition(".")[0] == block]
+    return any(len({axis.values[i] for i in trained}) > 1 for axis in axes)
 
 
 def _rate(grid: Grid, path: str, given: list[dict[str, Any]]) -> str:
@@ -69,10 +79,15 @@ def _rate(grid: Grid, path: str, given: list[dict[str, Any]]) -> str:
 
 
 def _given(recipe: Recipe) -> dict[str, Any]:
-    """Return dotted path -> value of what arms have set of a setting."""
-    tuned = [path for path in recipe.get("tuned", []) if KEY not in path.split(".")]
-    kept = [path for path in tuned if path.partition(".")[2] not in _LENGTHS]
-    return {leaf: value for path in kept for leaf, value in _leaves(path, value_in(recipe, path))}
+    """Return dotted path -> value of what arms with trials have set, one value or a block."""
+    tuned = [
+        one for path in recipe.get("tuned", []) for one in _leaves(path, value_in(recipe, path))
+    ]
+    return {
+        leaf: value
+        for leaf, value in tuned
+        if KEY not in leaf.split(".") and leaf.partition(".")[2] not in _LENGTHS
+    }
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
