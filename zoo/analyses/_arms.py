@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from registry import BadParameters
 from zoo.grid_scores import GridScores, NotAnswered, Where, words
 from zoo.recipe.cells import Block, Cell
 from zoo.recipe.where import ABSENT, value_at
@@ -56,6 +57,32 @@ class Arms:
         alone = [*self.alone, *(cell.id for pair in others for cell in pair)]
         levels = {pair[0].id: self.levels[pair[0].id] for pair in kept}
         return Arms(kept, levels, alone)
+
+
+def check_selections(a: Where, b: Where, when: Where | None, than: Where | None) -> None:
+    """Refuse half a question, and one whose halves do not part what is compared.
+
+    Raises
+    ------
+    BadParameters
+    """
+    for name, where in {"a": a, "b": b, "when": when, "than": than}.items():
+        if not isinstance(where, Mapping | None):
+            raise BadParameters(f"{name!r} maps dotted paths to values, it is {where!r}")
+    if bool(when) != bool(than):
+        given, lacks = ("when", "than") if when else ("than", "when")
+        raise BadParameters(f"{given!r} needs {lacks!r} beside it")
+    if not when or not than:
+        return
+    if when.keys() != than.keys() or dict(when) == dict(than):
+        raise BadParameters("'when' and 'than' name the same paths, with other values")
+    if when.get("seed") != than.get("seed"):
+        raise BadParameters(
+            "'when' and 'than' choose other seeds, and what is compared agrees in the seed; leave "
+            "'seed' out"
+        )
+    if both := sorted(when.keys() & {*a, *b}):
+        raise BadParameters(f"{both[0]!r} stands in 'when' and in an arm; leave it to one")
 
 
 def paired(scores: GridScores, a: Where, b: Where) -> Arms:
