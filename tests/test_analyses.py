@@ -233,28 +233,49 @@ def test_a_failed_cell_is_left_out_while_five_seeds_are_left():
     lost, partner = (f"encoder={name},subjects=3,seed=2" for name in ("poor", "good"))
     found = Difference(metric="score", **ARMS).answer(failed(battery.example(), lost))
     unpaired = {r["cell"]: r["why"] for r in found.rows if r["row"] == "unpaired"}
-    assert unpaired.keys() == {lost, partner}
+    assert unpaired.keys() == {
+        f"encoder={name},subjects={k},seed=2" for name in ("good", "poor") for k in (1, 2, 3)
+    }
     assert unpaired[lost].endswith("has no score: not computed: out of memory")
-    assert unpaired[partner] == "compared to one without a score"
-    assert f"left out with what is compared to it, for want of a score: {lost};" in found.sentence
+    assert unpaired[partner] == "another cell of its seed has no score"
+    assert f"left out with every cell of the same seed, for want of a score: {lost};" in (
+        found.sentence
+    )
     assert "want of a partner" not in found.sentence
-    # What is left is weighted as if the pair had never been.
+    # What is left is weighted as if the seed had never been.
     whole = battery.example()
-    kept = replace(whole, cells=tuple(c for c in whole.cells if c.id not in (lost, partner)))
+    kept = replace(whole, cells=tuple(cell for cell in whole.cells if cell.seed != 2))
     assert found.value == Difference(metric="score", **ARMS).answer(kept).value
     a, b = (r["value"] for r in found.rows if r["row"] == "arm")
     assert a - b == pytest.approx(found.value)
 
 
-def test_two_failed_cells_of_six_leave_the_question_open():
-    lost = [f"encoder={name},subjects=3,seed={k}" for name, k in (("poor", 2), ("good", 4))]
+def test_a_failed_cell_does_not_make_draws_of_seeds_another_mix_of_levels():
+    """Far ahead at one level, behind at the other: seeds of one level would scatter between."""
+    rng = np.random.default_rng(1)
+    whole = levels("opens", {"none": grid(arms(rng, shift=2.0, seeds=8)),
+                             "lora": grid(arms(rng, shift=-1.5, seeds=8))})  # fmt: skip
+    question = Difference(metric="score", **ARMS)
+    all_eight = question.answer(whole)
+    found = question.answer(failed(whole, "encoder=good,seed=2,opens=none"))
+    widths = [ci95[1] - ci95[0] for ci95 in (found.ci95, all_eight.ci95)]
+    assert widths[0] < 1.3 * widths[1]
+    kept = replace(whole, cells=tuple(cell for cell in whole.cells if cell.seed != 2))
+    without = question.answer(kept)
+    assert (found.value, found.ci95, found.rows[0]) == (
+        without.value, without.ci95, without.rows[0]
+    )  # fmt: skip
+
+
+def test_failed_cells_of_two_seeds_of_six_leave_the_question_open():
+    lost = [f"encoder={name},subjects={k},seed={k}" for name, k in (("poor", 2), ("good", 3))]
     question = Difference(metric="score", **ARMS)
     with pytest.raises(
         NotAnswered, match=r"out of memory \(and 1 more\); without it fewer than 5 seeds"
     ):
         question.answer(failed(battery.example(), *lost))
-    elsewhere = [lost[0], "encoder=good,subjects=1,seed=4"]
-    assert question.answer(failed(battery.example(), *elsewhere)).value is not None
+    of_one_seed = [lost[0], "encoder=good,subjects=1,seed=2"]
+    assert question.answer(failed(battery.example(), *of_one_seed)).value is not None
 
 
 def test_a_failed_snapshot_costs_an_area_its_pair():
@@ -334,6 +355,7 @@ UNTUNED = "learning rates were not tuned arm by arm"
         (("encoder.train.lr",), "good", False),
         (("conditioner.train.lr",), "", False),
         (("encoder.train.steps", "encoder.train.init_from"), "", False),
+        (("encoder.train.init_from.encoder.train.lr",), "", False),
     ],
 )
 def test_arms_without_rates_of_their_own_are_said_to_have_none(paths, arm, told):
@@ -358,6 +380,37 @@ def test_arms_that_differ_in_nothing_trained_need_no_rates_of_their_own():
     ).answer(whole)
     assert UNTUNED not in found.sentence
     assert next(row for row in found.rows if row["row"] == "tuning")["tuned"] is None
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "told"),
+    [
+        ({"conditioner.train.lr": 1e-3}, {"conditioner.train.lr": 1e-2}, None),
+        ({"conditioner.train": {"lr": 1e-3}}, {"conditioner.train": {"lr": 1e-2}}, None),
+        ({"conditioner.train.steps": 0}, {"conditioner.train.steps": 200}, None),
+        ({"conditioner.train.steps": 100}, {"conditioner.train.steps": 200}, False),
+    ],
+)
+def test_no_rate_is_missed_where_it_is_asked_for_or_one_arm_is_not_trained(a, b, told):
+    rng = np.random.default_rng(0)
+    cells, scores = [], []
+    for name, where in (("one", a), ("other", b)):
+        ((path, value),) = where.items()
+        train = value if path == "conditioner.train" else {path.rpartition(".")[2]: value}
+        part = grid({"good": rng.random((5, 30))})
+        moved = {
+            cell.id: replace(
+                cell, id=f"{name},{cell.id}", coords={path: value, "seed": cell.seed},
+                conditioner=replace(cell.conditioner, train={"steps": 200, **train}),
+            )
+            for cell in part.cells
+        }  # fmt: skip
+        cells += moved.values()
+        scores += [replace(score, cell=moved[score.cell.id]) for score in part.scores]
+    whole = replace(part, cells=tuple(cells), scores=tuple(scores))
+    found = Difference(metric="score", a=a, b=b).answer(whole)
+    assert next(row for row in found.rows if row["row"] == "tuning")["tuned"] is told
+    assert (UNTUNED in found.sentence) == (told is False)
 
 
 def test_a_block_that_is_exchanged_whole_is_one_axis():

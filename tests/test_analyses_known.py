@@ -95,6 +95,42 @@ def test_an_order_that_no_draw_moves_has_no_interval():
     assert firm.sentence.startswith("Are they? Yes: over 6 settings and 40 test trials ")
 
 
+@pytest.mark.parametrize(("seed", "noise"), [(1, 0.33), (3, 0.22), (3, 0.27)])
+def test_an_order_that_only_crossed_draws_move_has_no_interval(seed, noise):
+    """Neither seeds nor trials by themselves move it: there is no variance to choose ends for."""
+    rng = np.random.default_rng(seed)
+    level = np.linspace(0, 1, 4)[:, None, None]
+    made = both(*(level + rng.normal(0, noise, (4, 5, 12)) for _ in range(2)))
+    found = RankCorrelation(metric="score", by="other").answer(made)
+    assert (found.value, found.ci95) == (pytest.approx(1.0), None)
+    assert "12 units of trials leave the order as it is" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("lower", "sign", "word"),
+    [
+        (("other",), 1, "The reverse"),
+        (("other",), -1, "Yes"),
+        (("score",), -1, "Yes"),
+        (("score", "other"), 1, "Yes"),
+        (("score", "other"), -1, "The reverse"),
+        ((), -1, "The reverse"),
+    ],
+)
+def test_where_a_lower_score_is_better_the_answer_is_about_better(lower, sign, word):
+    level = np.linspace(0, 1, 6)[:, None, None]
+    noise = np.random.default_rng(0).normal(0, 0.01, (2, 6, 5, 20))
+    made = both(level + noise[0], sign * level + noise[1])
+    scores = tuple(replace(s, higher_is_better=s.metric not in lower) for s in made.scores)
+    found = RankCorrelation(metric="other", by="score", ask="Are they?").answer(
+        replace(made, scores=scores)
+    )
+    assert found.value == pytest.approx(sign)
+    assert found.sentence.startswith(f"Are they? {word}: ")
+    first, second = (f"{m} (lower is better)" if m in lower else m for m in ("other", "score"))
+    assert f"the rank correlation of {first} and {second} is {sign:+.2f} (" in found.sentence
+
+
 @pytest.mark.parametrize("silent", [("other",), ("score", "other")])
 def test_a_metric_without_trials_is_correlated_over_seeds(silent):
     made = correlated(5, noise=3.0)

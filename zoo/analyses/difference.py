@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from registry import BadParameters, component
-from zoo.analyses._arms import Arms, Pair, check_selections, paired, together, trained_apart
+from zoo.analyses._arms import Arms, Pair, check_selections, paired, together
 from zoo.analyses._course import course, steps_of
 from zoo.analyses._crossed import TRIAL, Interval, crossed, mean
 from zoo.analyses._difference_rows import arm_rows, level_rows, tuning_row, unpaired_rows
@@ -115,7 +115,7 @@ class Difference:
         )
         first = scores.of(sides[0].pairs[0][0], self.metric)
         found = self._found(table, steps, first, scores.seed)
-        tuning = tuning_row(sides, trained_apart(self.a, self.b))
+        tuning = tuning_row(sides, self.a, self.b)
         return AnalysisResult(
             sentence=self._sentence(scores, whole, sides, lost, found, tuning["tuned"]),
             value=found.value,
