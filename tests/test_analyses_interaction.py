@@ -206,6 +206,7 @@ def test_no_pairs_in_common_are_refused():
         ({"when": None}, "'than' needs 'when' beside it"),
         ({"than": {"dataset.params.drift": 1}}, "the same paths, with other values"),
         ({"than": {"dataset.params.snr": 1}}, "the same paths, with other values"),
+        ({"when": {"seed": 0}, "than": {"seed": 1}}, "choose other seeds, .*; leave 'seed' out"),
         ({"a": {"encoder": "good", "dataset.params.drift": 1}}, "leave it to one"),
         ({"when": "drift"}, "'when' maps dotted paths to values, it is 'drift'"),
         ({"a": "good"}, "'a' maps dotted paths to values, it is 'good'"),

@@ -90,6 +90,32 @@ def test_an_image_s_gain_that_all_subjects_share_is_no_further_evidence():
     assert told <= 6
 
 
+@pytest.mark.parametrize(
+    ("n", "cluster", "how"),
+    [
+        (3, "trial_id", "bootstrap over 180 trials, for one seed and 3 subjects alone"),
+        (3, "run", "bootstrap over 18 runs, for one seed and 3 subjects alone"),
+        (6, "trial_id", "bootstrap over 6 subjects, for one seed alone"),
+        (3, "image_id", "no interval: one seed, 3 subjects and 2 images are too few"),
+    ],
+)
+def test_pictures_of_the_category_are_not_pictures_that_subjects_share(n, cluster, how):
+    """Where the picture is not known, many trials have one and are resampled apart."""
+    rng = np.random.default_rng(0)
+    whole = of_subjects(rng.normal(0.3, 0.02, n), rng)
+
+    def paired_by_category(score):
+        table = score.trials()
+        number = np.arange(len(table))
+        table["image_id"] = np.where(number % 3 == 0, "face", "house")
+        table["run"] = [f"{table['trial_id'][0]}/{k % 6}" for k in number]
+        table["cluster"] = table[cluster]
+        return replace(score, read=lambda: table.copy())
+
+    found = asked(replace(whole, scores=tuple(map(paired_by_category, whole.scores))))
+    assert how in found.sentence
+
+
 def test_a_single_subject_adds_no_way():
     rng = np.random.default_rng(0)
     found = asked(of_subjects(np.array([0.3]), rng, seeds=5))

@@ -215,5 +215,5 @@ class Analysis(Protocol):
 
 
 def words(where: Where) -> str:
-    """Return a selection in words, ``conditioner.name = linear, seed = 0``; "every cell" of {}."""
+    """Return a selection in words, ``conditioner.name = linear, seed = 0``; "any values" of {}."""
     return ", ".join(f"{dotted} = {value}" for dotted, value in where.items()) or "any values"

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from registry import BadParameters
 from zoo.grid_scores import GridScores, NotAnswered, Where, words
 from zoo.recipe.cells import Block, Cell
 from zoo.recipe.where import ABSENT, value_at
@@ -58,6 +59,32 @@ class Arms:
         return Arms(kept, levels, alone)
 
 
+def check_selections(a: Where, b: Where, when: Where | None, than: Where | None) -> None:
+    """Refuse half a question, and one whose halves do not part what is compared.
+
+    Raises
+    ------
+    BadParameters
+    """
+    for name, where in {"a": a, "b": b, "when": when, "than": than}.items():
+        if not isinstance(where, Mapping | None):
+            raise BadParameters(f"{name!r} maps dotted paths to values, it is {where!r}")
+    if bool(when) != bool(than):
+        given, lacks = ("when", "than") if when else ("than", "when")
+        raise BadParameters(f"{given!r} needs {lacks!r} beside it")
+    if not when or not than:
+        return
+    if when.keys() != than.keys() or dict(when) == dict(than):
+        raise BadParameters("'when' and 'than' name the same paths, with other values")
+    if when.get("seed") != than.get("seed"):
+        raise BadParameters(
+            "'when' and 'than' choose other seeds, and what is compared agrees in the seed; leave "
+            "'seed' out"
+        )
+    if both := sorted(when.keys() & {*a, *b}):
+        raise BadParameters(f"{both[0]!r} stands in 'when' and in an arm; leave it to one")
+
+
 def paired(scores: GridScores, a: Where, b: Where) -> Arms:
     """Return the cells that match `a` and `b`, paired by what else varies within both.
 
@@ -105,16 +132,39 @@ def together(when: Arms, than: Arms) -> list[Arms]:
     return [when.at(shared), than.at(shared)]
 
 
-def trained_apart(a: Where, b: Where) -> list[str]:
-    """Return the trained blocks in which two arms differ."""
-    differing = {path for path in {*a, *b} if a.get(path, ABSENT) != b.get(path, ABSENT)}
-    return [block for block in _TRAINED if block in {p.partition(".")[0] for p in differing}]
+def trained_apart(a: Where, b: Where, sides: Collection[Arms]) -> list[str]:
+    """Return the blocks in which two arms differ and for which each needs a rate of its own.
+
+    None does where the question is about the rate itself, or where one arm is not trained at all.
+    """
+    ours, theirs = (
+        {leaf: inner for path, value in arm.items() for leaf, inner in _leaf_values(path, value)}
+        for arm in (a, b)
+    )
+    differing = {
+        leaf for leaf in {*ours, *theirs} if ours.get(leaf, ABSENT) != theirs.get(leaf, ABSENT)
+    }
+    pairs = [pair for arms in sides for pair in arms.pairs]
+    return [
+        block
+        for block in _TRAINED
+        if any(leaf.partition(".")[0] == block for leaf in differing)
+        and not any(_is_rate(leaf, block) for leaf in differing)
+        and not any(all(_untrained(pair[k], block) for pair in pairs) for k in (0, 1))
+    ]
 
 
 def has_own_rates(cell: Cell, blocks: Collection[str]) -> bool:
-    """Say whether the recipe's ``arms`` set a learning rate in each of the blocks."""
-    paths = [path.split(".") for path in cell.tuned]
-    return all(any(p[:2] == [block, "train"] and "lr" in p for p in paths) for block in blocks)
+    """Say whether a learning rate of each of the blocks was chosen by trials of this cell's arm."""
+    return all(any(_is_rate(path, block) for path in cell.tuned) for block in blocks)
+
+
+def _is_rate(path: str, block: str) -> bool:
+    return f"{path}.".startswith(f"{block}.train.lr.")
+
+
+def _untrained(cell: Cell, block: str) -> bool:
+    return getattr(cell, block).train.get("steps") == 0
 
 
 def _other_axes(ours: tuple[Cell, ...], theirs: tuple[Cell, ...], named: set[str]) -> list[str]:
@@ -124,7 +174,7 @@ def _other_axes(ours: tuple[Cell, ...], theirs: tuple[Cell, ...], named: set[str
         path
         for cell in (*ours, *theirs)
         for axis, value in cell.coords.items()
-        for path in _leaves(_full(cell, axis, value), value)
+        for path, _ in _leaf_values(_full(cell, axis, value), value)
     )
     others = [path for path in varied if path not in named and path != "seed"]
     return ["seed", *(p for p in others if _varies(ours, p) and _varies(theirs, p))]
@@ -136,12 +186,12 @@ def _full(cell: Cell, path: str, value: Any = None) -> str:
     return f"{path}.name" if is_block and not isinstance(value, Mapping) else path
 
 
-def _leaves(path: str, value: Any) -> Iterator[str]:
+def _leaf_values(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            yield from _leaves(f"{path}.{key}", inner)
+            yield from _leaf_values(f"{path}.{key}", inner)
     else:
-        yield path
+        yield path, value
 
 
 def _varies(cells: tuple[Cell, ...], path: str) -> bool:

@@ -42,7 +42,9 @@ def trials_of(score: Score) -> pd.DataFrame:
 
     Columns ``seed, subject, trial_id, image_id, cluster, cluster_subject, unit, score``.
     ``subject`` is what the cell is of, ``cluster`` and ``trial_id`` are "" where there are no
-    trials, ``cluster_subject`` where subjects and images do not cross within the cell.
+    trials, ``cluster_subject`` where subjects and images do not cross within the cell, ``image_id``
+    where trials are of one picture and yet resampled apart: it then names a picture of the
+    category, not the one that was seen.
     """
     table = score.trials()
     if table is None:
@@ -52,6 +54,8 @@ def trials_of(score: Score) -> pd.DataFrame:
         if not len(table) or not np.isfinite(table["score"]).all():
             raise NotAnswered(f"some score of {score.cell.id} in {score.metric} is not finite")
         table = table.assign(unit=_unit(table)).astype({"trial_id": str, "image_id": str})
+        if table["image_id"].duplicated().any() and table["unit"].iloc[0] != "image":
+            table["image_id"] = ""
     if "cluster_subject" not in table:
         table = table.assign(cluster_subject="")
     kept = table[["trial_id", "image_id", "cluster", "cluster_subject", "unit", "score"]]
@@ -169,7 +173,8 @@ def _subject_ways(table: pd.DataFrame) -> list[tuple[str, str]]:
     ways = [("subject", "choices of subjects" if subject.str.contains(",").any() else "subjects")]
     unit = table["unit"].iloc[0]
     seen = table[["subject", "image_id"]].drop_duplicates()
-    shared = bool(unit) and len(seen) > table["image_id"].nunique()
+    known = bool((seen["image_id"] != "").all())
+    shared = known and len(seen) > seen["image_id"].nunique()
     if shared and (n >= MIN_CLUSTERS or unit == "trial"):
         return [*ways, ("image_id", "images")]
     return ways if n >= MIN_CLUSTERS else [*ways, *_trial_ways(table)]

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zoo.analyses._arms import Arms, has_own_rates
+from zoo.analyses._arms import Arms, has_own_rates, trained_apart
 from zoo.analyses._course import course
 from zoo.analyses._crossed import crossed, mean
 from zoo.analyses._difference_words import Asked
 from zoo.analyses._lost import Lost
-from zoo.grid_scores import GridScores, NotAnswered
+from zoo.grid_scores import GridScores, NotAnswered, Where
 from zoo.recipe.cells import Cell
 from zoo.statistics import LEVEL
 
@@ -112,17 +112,19 @@ def _doubt(row: Row) -> float:
     return (row["ci95"][1] - row["ci95"][0]) / 2 / abs(row["value"])
 
 
-def tuning_row(sides: list[Arms], blocks: list[str]) -> Row:
-    """Return whether each arm was given learning rates of its own, where it is trained apart.
+def tuning_row(sides: list[Arms], a: Where, b: Where) -> Row:
+    """Return whether the rates of both arms were looked for, where rates stand against each other.
 
     Parameters
     ----------
     sides : list of Arms
-    blocks : list of str
-        The trained blocks in which the arms differ.
+    a, b : mapping
+        Which cells each arm is.
     """
+    blocks = trained_apart(a, b, sides)
     if not blocks:
-        return {"row": "tuning", "tuned": None, "about": "the arms differ in nothing trained"}
+        about = "no arm needs learning rates of its own"
+        return {"row": "tuning", "tuned": None, "about": about}
     tuned = all(has_own_rates(cell, blocks) for arms in sides for cell in arms.cells)
     return {"row": "tuning", "tuned": tuned, "about": f"learning rates of {' and '.join(blocks)}"}
 
@@ -139,8 +141,9 @@ def unpaired_rows(sides: list[Arms], whole: list[Arms], lost: Lost) -> list[Row]
     """
     never = {name for arms in whole for name in arms.alone}
     names = dict.fromkeys(name for arms in sides for name in arms.alone)
+    other = "another cell of its seed has no score"
     rows = []
     for name in names:
-        why = "no partner" if name in never else lost.get(name, "compared to one without a score")
+        why = "no partner" if name in never else lost.get(name, other)
         rows.append({"row": "unpaired", "cell": name, "why": why})
     return rows

@@ -16,25 +16,24 @@ Lost = dict[str, str]
 def pairs_left(
     scores: GridScores, sides: list[Arms], metric: str, over: str
 ) -> tuple[list[Arms], Lost]:
-    """Return the arms without pairs of which a cell has no score, on any side, and these cells.
+    """Return the arms at the seeds of which every cell has a score, and the cells without one.
+
+    A seed is left out whole: seeds with fewer levels than others would make every draw of seeds
+    another mix of levels.
 
     Raises
     ------
     NotAnswered
-        Some were lost, and at some level fewer than five seeds are left.
+        Some were lost, and fewer than five seeds are left.
     """
-    pairs = [(arms.place(pair), pair) for arms in sides for pair in arms.pairs]
-    cells = (cell for _, pair in pairs for cell in pair)
+    cells = [cell for arms in sides for cell in arms.cells]
     lost = _lost(scores, cells, (metric,), ended=over == "end")
     if not lost:
         return sides, lost
-    gone = {place for place, pair in pairs if any(cell.id in lost for cell in pair)}
-    left: dict[str, set[int]] = {level: set() for arms in sides for level in arms.places}
-    for (seed, level), _ in pairs:
-        if (seed, level) not in gone:
-            left[level].add(seed)
-    _need_five(lost, left.values())
-    kept = {place for place, _ in pairs} - gone
+    left = {cell.seed for cell in cells} - {cell.seed for cell in cells if cell.id in lost}
+    _need_five(lost, left)
+    places = {arms.place(pair) for arms in sides for pair in arms.pairs}
+    kept = {(seed, level) for seed, level in places if seed in left}
     return [arms.at(kept) for arms in sides], lost
 
 
@@ -54,7 +53,7 @@ def seeds_left(
     gone = {cell.seed for cell in cells if cell.id in lost}
     kept = tuple(cell for cell in cells if cell.seed not in gone)
     if lost:
-        _need_five(lost, [{cell.seed for cell in kept}])
+        _need_five(lost, {cell.seed for cell in kept})
     return kept, lost
 
 
@@ -73,8 +72,8 @@ def _lost(
     return found
 
 
-def _need_five(lost: Lost, seeds: Iterable[set[int]]) -> None:
-    if min(len(left) for left in seeds) >= MIN_CLUSTERS:
+def _need_five(lost: Lost, seeds: set[int]) -> None:
+    if len(seeds) >= MIN_CLUSTERS:
         return
     why, *others = lost.values()
     more = f" (and {len(others)} more)" if others else ""

@@ -23,8 +23,9 @@ def tested_on(tables: Iterable[pd.DataFrame], split: str) -> str:
 
 def left_out(lost: Iterable[str]) -> str:
     """Return the clause about cells without a score, empty where there are none."""
-    names = ", ".join(lost)
-    return f"; left out with what is compared to it, for want of a score: {names}" if names else ""
+    if not (names := ", ".join(lost)):
+        return ""
+    return f"; left out with every cell of the same seed, for want of a score: {names}"
 
 
 def blocks(paths: Iterable[str]) -> list[str]:

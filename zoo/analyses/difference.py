@@ -8,14 +8,13 @@ whether the difference is larger in some cells than in others (an interaction).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from registry import BadParameters, component
-from zoo.analyses._arms import Arms, Pair, paired, together, trained_apart
+from zoo.analyses._arms import Arms, Pair, check_selections, paired, together
 from zoo.analyses._course import course, steps_of
 from zoo.analyses._crossed import TRIAL, Interval, crossed, mean
 from zoo.analyses._difference_rows import arm_rows, level_rows, tuning_row, unpaired_rows
@@ -91,7 +90,7 @@ class Difference:
     ):
         if margin is not None and margin <= 0:
             raise BadParameters(f"analysis 'difference': margin must be > 0, got {margin}")
-        _check_selections(a, b, when, than)
+        check_selections(a, b, when, than)
         self.metric, self.a, self.b, self.over = metric, a, b, over
         self.selections = [when, than] if when and than else [{}]
         self.asked = Asked(
@@ -116,7 +115,7 @@ class Difference:
         )
         first = scores.of(sides[0].pairs[0][0], self.metric)
         found = self._found(table, steps, first, scores.seed)
-        tuning = tuning_row(sides, trained_apart(self.a, self.b))
+        tuning = tuning_row(sides, self.a, self.b)
         return AnalysisResult(
             sentence=self._sentence(scores, whole, sides, lost, found, tuning["tuned"]),
             value=found.value,
@@ -239,33 +238,6 @@ class Difference:
             ends = None if ci95 is None else list(ci95)
             rows.append({"row": "difference", "at": name, "value": value, "ci95": ends})
         return rows
-
-
-def _check_selections(a: Where, b: Where, when: Where | None, than: Where | None) -> None:
-    """Refuse half a question, and one whose halves do not part what is compared.
-
-    Raises
-    ------
-    BadParameters
-    """
-    for name, where in {"a": a, "b": b, "when": when, "than": than}.items():
-        if not isinstance(where, Mapping | None):
-            raise BadParameters(
-                f"analysis 'difference': {name!r} maps dotted paths to values, it is {where!r}"
-            )
-    if bool(when) != bool(than):
-        given, lacks = ("when", "than") if when else ("than", "when")
-        raise BadParameters(f"analysis 'difference': {given!r} needs {lacks!r} beside it")
-    if not when or not than:
-        return
-    if when.keys() != than.keys() or dict(when) == dict(than):
-        raise BadParameters(
-            "analysis 'difference': 'when' and 'than' name the same paths, with other values"
-        )
-    if both := sorted(when.keys() & {*a, *b}):
-        raise BadParameters(
-            f"analysis 'difference': {both[0]!r} stands in 'when' and in an arm; leave it to one"
-        )
 
 
 def _interval(table: pd.DataFrame, seed: int) -> Interval:

@@ -1,5 +1,6 @@
 """Do settings that are better by one metric come out better by another: rank correlation.
 
+Where a lower score is better in one of the two, a negative correlation answers yes.
 Seeds are averaged within a setting. The interval says how the ranks of these settings would move
 with other trials and trainings; the permutation test, what other settings would show.
 """
@@ -89,10 +90,18 @@ class RankCorrelation:
             raise NotAnswered(f"all settings are alike in {self.metric} or in {self.by}")
         ci95, how, held = self._drawn(tables, scores.seed, value)
         p, smallest = _permuted(means[:k], means[k:], scores.seed)
-        word = "Not told" if not (held and p < 1 - LEVEL) else "Yes" if value > 0 else "The reverse"
+        firsts = {label: scores.of(kept[0], label) for label in (self.metric, self.by)}
+        word = "Not told"
+        if held and p < 1 - LEVEL:
+            alike = len({first.higher_is_better for first in firsts.values()}) == 1
+            word = "Yes" if (value > 0) == alike else "The reverse"
+        named = " and ".join(
+            label if first.higher_is_better else f"{label} (lower is better)"
+            for label, first in firsts.items()
+        )
         interval = f"95 % interval {ci95[0]:+.2f} to {ci95[1]:+.2f}, " if ci95 else ""
         few = "; too few settings for any claim about others" if k < MIN_CLUSTERS else ""
-        first = scores.of(kept[0], self.metric)
+        first = firsts[self.metric]
         tested = tested_on(tables, first.split)
         rows = [
             {
@@ -106,7 +115,7 @@ class RankCorrelation:
         return AnalysisResult(
             sentence=(
                 f"{self.ask} {word}: over {k} settings and {tested} the rank correlation of "
-                f"{self.metric} and {self.by} is {value:+.2f} ({interval}{how}; permutation of "
+                f"{named} is {value:+.2f} ({interval}{how}; permutation of "
                 f"the settings: p = {p:.2g}, smallest possible {smallest:.2g}){few}"
                 f"{left_out(lost)}; this speaks of "
                 f"{scores.spoken_of(kept, self.metric, self.by)}."
@@ -146,12 +155,17 @@ class RankCorrelation:
         said += f" alone ({untold} scores no trials by themselves)" if untold else ""
         if not ways:
             return Drawn(None, f"no interval: {said} are too few to resample", False)
-        found = bootstrap(
-            wide.to_numpy(),
-            seed=seed,
-            clusters=tuple(about[way].to_numpy() for way in ways),
-            statistic=_spearman,
-        )
+        try:
+            # No way by itself moves the order: its variances, 0 / 0, leave no degrees of freedom.
+            with np.errstate(invalid="raise"):
+                found = bootstrap(
+                    wide.to_numpy(),
+                    seed=seed,
+                    clusters=tuple(about[way].to_numpy() for way in ways),
+                    statistic=_spearman,
+                )
+        except FloatingPointError:
+            found = value, value
         if found is None:
             return Drawn(None, f"no interval: settings tie in every draw over {said}", False)
         # Noise that is drawn once more weakens a correlation: draws can all lie to one side.
