@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from registry import BadParameters
 from zoo.grid_scores import GridScores, NotAnswered, Where, words
 from zoo.recipe.cells import Block, Cell
 from zoo.recipe.where import ABSENT, value_at
@@ -103,6 +104,33 @@ def together(when: Arms, than: Arms) -> list[Arms]:
             "the seed and every other axis"
         )
     return [when.at(shared), than.at(shared)]
+
+
+def check_selections(a: Where, b: Where, when: Where | None, than: Where | None) -> None:
+    """Refuse half a question, and one whose halves do not part what is compared.
+
+    Raises
+    ------
+    BadParameters
+    """
+    for name, where in {"a": a, "b": b, "when": when, "than": than}.items():
+        if not isinstance(where, Mapping | None):
+            raise BadParameters(
+                f"analysis 'difference': {name!r} maps dotted paths to values, it is {where!r}"
+            )
+    if bool(when) != bool(than):
+        given, lacks = ("when", "than") if when else ("than", "when")
+        raise BadParameters(f"analysis 'difference': {given!r} needs {lacks!r} beside it")
+    if not when or not than:
+        return
+    if when.keys() != than.keys() or dict(when) == dict(than):
+        raise BadParameters(
+            "analysis 'difference': 'when' and 'than' name the same paths, with other values"
+        )
+    if both := sorted(when.keys() & {*a, *b}):
+        raise BadParameters(
+            f"analysis 'difference': {both[0]!r} stands in 'when' and in an arm; leave it to one"
+        )
 
 
 def trained_apart(a: Where, b: Where) -> list[str]:

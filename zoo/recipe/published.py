@@ -13,14 +13,17 @@ from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import path_problem
 from zoo.recipe.schema import Strict, problem_of
+from zoo.recipe.stand_ins import POCKET
+from zoo.recipe.validate import OF_PICTURES
 from zoo.recipe.where import matches, no_cell
-from zoo.registries import METRICS
+from zoo.registries import DATASETS, METRICS
 
-#: Scale of a run -> why figures of a paper are not to be held against it.
-_STANDS_ON = {
-    "pocket": "simulated EEG and a small denoiser stand in",
-    "mixed": "simulated EEG or a small denoiser stands in",
-}
+#: Metrics that are no share of anything, and of which none is above 1.
+_AT_MOST_1 = ("clip_similarity", "f1", "kappa", "pixcorr", "retrieval_hungarian", "ssim", "two_way")
+_SMALL = "a small denoiser stands in"
+_BOTH = "simulated EEG and a small denoiser stand in"
+_EITHER = "simulated EEG or a small denoiser stands in"
+_SIMULATED = "simulated EEG stands in"
 
 
 class Published(Strict):
@@ -83,11 +86,11 @@ def require_cells(
             hint = did_you_mean(figure["metric"], known)
             message = f"no metric is called {figure['metric']!r}. {hint}".strip()
             problems.add(written.locate((index, "metric")), message)
-        elif not 0 <= figure["value"] <= 1 and _is_share(known[figure["metric"]]):
+        elif (bounds := _not_within(figure["value"], known[figure["metric"]])) is not None:
             problems.add(
                 written.locate((index, "value")),
-                f"{figure['metric']!r} is a share, from 0 to 1, got {figure['value']:g}; a "
-                "percentage is divided by 100",
+                f"{figure['metric']!r} is {bounds}, got {figure['value']:g}; a percentage is "
+                "divided by 100",
             )
         if figure["where"] and (lacking := no_cell(figure["where"], cells)):
             problems.add(written.locate((index, "where")), lacking)
@@ -111,11 +114,14 @@ def beside(
         if not ours:
             continue
         written = {key: value for key, value in figure.items() if key != "not_comparable"}
-        reasons = [one for one in (_why_not(ours, scale), figure["not_comparable"]) if one]
+        metric = _as_labelled(figure["metric"], cells)
+        stands_in = _stands_in(ours, cells, scale, drawn=not _is_of_encoder(metric, ours))
+        why_not = stands_in or _why_not(ours)
+        reasons = [one for one in (why_not, figure["not_comparable"]) if one]
         told.append(
             {
                 **written,
-                "metric": _as_labelled(figure["metric"], cells),
+                "metric": metric,
                 "cells": [cell.id for cell in ours],
                 "comparable": not reasons,
                 "why_not": f"not comparable: {'; '.join(reasons)}" if reasons else None,
@@ -124,12 +130,68 @@ def beside(
     return told
 
 
-def _why_not(cells: Sequence[Cell], scale: str) -> str | None:
-    """Return why no figure of a paper can be held against these cells; None where one can."""
+def _stands_in(
+    ours: Sequence[Cell], cells: Sequence[Cell], scale: str, *, drawn: bool
+) -> str | None:
+    """Return what stands in for what a figure of these cells is about, or None.
+
+    Parameters
+    ----------
+    ours, cells : sequence of Cell
+        Those beside the figure, and all of the run, which the scale is about.
+    scale : {"pocket", "mixed", "full"}
+    drawn : bool
+        The denoiser takes part in the metric.
+    """
+    if scale == "full":
+        return None
+    drawn = drawn and any(cell.draws for cell in ours)
+    if scale == "pocket":
+        return _BOTH if drawn else _SIMULATED
+    simulated = _is_simulated(ours, cells)
+    if not drawn:
+        return {True: _SIMULATED, None: "simulated EEG may stand in", False: None}[simulated]
+    small = any(_is_small(cell) for cell in ours)
+    if simulated is None:
+        return _EITHER
+    if simulated:
+        return _BOTH if small else _SIMULATED
+    return _SMALL if small else None
+
+
+def _is_simulated(ours: Sequence[Cell], cells: Sequence[Cell]) -> bool | None:
+    """Say whether the EEG of a run of mixed scale is simulated; None where it is not known.
+
+    A data set that needs no folder makes its trials itself. The folder of the others may be made
+    up, too, which the scale tells: some of a mixed run stands in, but not all of it.
+    """
+    made = {cell.dataset.name for cell in cells if _makes_trials(cell)}
+    if any(cell.dataset.name in made for cell in ours):
+        return True
+    drawn = [cell for cell in cells if cell.draws]
+    if not made and not any(map(_is_small, drawn)):
+        return True  # nothing else stands in
+    return False if not made and all(map(_is_small, drawn)) else None
+
+
+def _makes_trials(cell: Cell) -> bool:
+    return not DATASETS.spec(cell.dataset.name).meta.get("needs_root", False)
+
+
+def _is_small(cell: Cell) -> bool:
+    return cell.draws and cell.pipeline.params.get("weights") == POCKET
+
+
+def _is_of_encoder(label: str, cells: Sequence[Cell]) -> bool:
+    """Say whether a metric, by its label, is of the EEG encoder alone."""
+    names = {metric.name for cell in cells for metric in cell.metrics if metric.label == label}
+    needs = [set(METRICS.spec(name).meta.get("needs", ())) for name in names]
+    return bool(needs) and not any(one & {*OF_PICTURES, "gap"} for one in needs)
+
+
+def _why_not(cells: Sequence[Cell]) -> str | None:
+    """Return why no figure of a paper can be held against these cells, stand-ins aside."""
     params = [cell.dataset.params for cell in cells]
-    if scale in _STANDS_ON:
-        drawn = any(cell.draws for cell in cells)
-        return _STANDS_ON[scale] if drawn else "simulated EEG stands in"
     if any(cell.score_on != "test" for cell in cells):
         return "ours is of the validation split"
     if any(one.get("limit") is not None for one in params):
@@ -145,6 +207,13 @@ def _as_labelled(metric: str, cells: Sequence[Cell]) -> str:
     if metric in labels:
         return metric
     return next((label for label in labels if label.partition("@")[0] == metric), metric)
+
+
+def _not_within(value: float, metric: str) -> str | None:
+    """Return what a metric is that cannot have this value, or None."""
+    if _is_share(metric):
+        return None if 0 <= value <= 1 else "a share, from 0 to 1"
+    return "at most 1" if metric in _AT_MOST_1 and value > 1 else None
 
 
 def _is_share(metric: str) -> bool:
