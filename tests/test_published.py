@@ -30,11 +30,11 @@ STAND_IN = "pocket: {data: {encoder: nice}}\n"
 
 def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
     recipe = desk.load(SMALL + GRID + PUBLISHED + STAND_IN, data_root=desk.folder)
-    (told,) = beside(recipe.published, recipe.cells, recipe.scale)
+    (told,) = beside(recipe.published, recipe.cells, recipe.simulated)
     assert told["cells"] == ["conditioner=linear,seed=1", "conditioner=clip_text-frozen,seed=1"]
     assert (told["value"], told["comparable"]) == (0.374, False)
-    assert told["why_not"] == "not comparable: simulated EEG and a small denoiser stand in"
-    (full,) = beside(recipe.published, recipe.cells, "full")
+    assert told["why_not"] == "not comparable: simulated EEG stands in"
+    (full,) = beside(recipe.published, recipe.cells, ())
     assert (full["comparable"], full["why_not"]) == (True, None)
     for override, why in (
         ("score_on=val", "ours is of the validation split"),
@@ -42,11 +42,24 @@ def test_published_figures_stand_beside_their_cells(desk: Desk) -> None:
         ("dataset.params.shuffle_labels=true", "the labels of ours were shuffled"),
     ):
         other = desk.load(SMALL + PUBLISHED, override, "seed=1")
-        (told,) = beside(other.published, other.cells, "full")
+        (told,) = beside(other.published, other.cells, ())
         assert (told["comparable"], told["why_not"]) == (False, f"not comparable: {why}")
-    undrawn = desk.load(SMALL + PUBLISHED, "pipeline.sample.images_per_trial=0", "seed=1")
-    (told,) = beside(undrawn.published, undrawn.cells, undrawn.scale)
-    assert told["why_not"] == "not comparable: simulated EEG stands in"
+
+
+def test_what_stands_in_for_what_a_figure_is_about(desk: Desk) -> None:
+    """The encoder alone makes an accuracy; pictures come of the denoiser as well."""
+    about_pictures = PUBLISHED.replace("accuracy", "image_class_accuracy")
+    metric = "metrics=[accuracy, image_class_accuracy]"
+    for text, simulated, why in (
+        (about_pictures, {"pocket"}, "simulated EEG and a small denoiser stand in"),
+        (about_pictures, (), "a small denoiser stands in"),
+        (PUBLISHED, {"pocket"}, "simulated EEG stands in"),
+        (PUBLISHED, (), None),
+    ):
+        recipe = desk.load(SMALL + text, "seed=1", metric)
+        (told,) = beside(recipe.published, recipe.cells, simulated)
+        assert told["why_not"] == (why and f"not comparable: {why}")
+    assert recipe.simulated == {"pocket"}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +95,7 @@ def test_a_published_metric_is_ours_by_whatever_tower(desk: Desk) -> None:
     tower = "metrics=[{name: inception_score, params: {tower: pocket_judge}}]"
     text = SMALL + PUBLISHED.replace("accuracy", "inception_score")
     recipe = desk.load(text, tower, "seed=1")
-    (told,) = beside(recipe.published, recipe.cells, recipe.scale)
+    (told,) = beside(recipe.published, recipe.cells, recipe.simulated)
     assert told["metric"] == "inception_score@pocket_judge"
 
 
@@ -96,14 +109,12 @@ UNLIKE = changed(
 
 def test_a_figure_says_itself_why_it_is_not_comparable(desk: Desk) -> None:
     recipe = desk.load(SMALL + GRID + UNLIKE + STAND_IN, data_root=desk.folder)
-    (full,) = beside(recipe.published, recipe.cells, "full")
+    (full,) = beside(recipe.published, recipe.cells, ())
     assert not full["comparable"]
     assert full["why_not"] == "not comparable: a mean of six subjects"
     assert "not_comparable" not in full, "said once"
-    (here,) = beside(recipe.published, recipe.cells, "pocket")
-    assert here["why_not"] == (
-        "not comparable: simulated EEG and a small denoiser stand in; a mean of six subjects"
-    )
+    (here,) = beside(recipe.published, recipe.cells, recipe.simulated)
+    assert here["why_not"] == "not comparable: simulated EEG stands in; a mean of six subjects"
     again = desk.load(dump(recipe.resolved), data_root=desk.folder)
     assert again.published == recipe.published
 
@@ -114,7 +125,7 @@ def test_the_recipes_that_ship_hold_nothing_against_another_thing(
 ) -> None:
     """A mean of subjects beside one, another Inception, another split: never comparable."""
     recipe = load_recipe(name, data_root=tmp_path, weights_root=tmp_path)
-    told = beside(recipe.published, recipe.cells, "full")
+    told = beside(recipe.published, recipe.cells, ())
     assert len(told) == len(recipe.published)
     for figure in told:
         by_subject = [cell for cell in recipe.cells if cell.id in figure["cells"]]

@@ -124,7 +124,8 @@ def test_what_an_arm_sets_is_no_axis(desk: Desk) -> None:
     for cell in desk.load(SMALL + GRID + UNTRIED).cells:
         assert set(cell.coords) == {"conditioner", "seed"}
         has_arm = cell.conditioner.name == "linear" or cell.seed == 1
-        assert cell.tuned == (("conditioner.train.lr",) if has_arm else ())
+        assert cell.given == (("conditioner.train.lr",) if has_arm else ())
+        assert cell.tuned == (), "nothing was tried"
 
 
 def test_a_recipe_written_out_has_the_same_cells(desk: Desk) -> None:
@@ -135,7 +136,7 @@ def test_a_recipe_written_out_has_the_same_cells(desk: Desk) -> None:
     assert [c.conditioner for c in again.cells] == [c.conditioner for c in recipe.cells]
     assert [c.controls for c in again.cells] == [c.controls for c in recipe.cells]
     assert [c.id for c in again.cells] == [c.id for c in recipe.cells]
-    assert [c.tuned for c in again.cells] == [c.tuned for c in recipe.cells]
+    assert [c.given for c in again.cells] == [c.given for c in recipe.cells]
     text = dump(recipe.resolved).replace("[conditioner.train.lr]", "[conditioner.train.rl]", 1)
     assert "must list the paths that arms have set" in desk.errors(text)[0]
 

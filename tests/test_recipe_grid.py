@@ -254,7 +254,7 @@ def test_wrong_cells(desk: Desk) -> None:
         "r.yaml:13 cells[1].coords.sed: unknown path 'sed': a recipe has no 'sed'. Did you mean "
         "'seed'?",
         "r.yaml:13 cells[1].sead: unknown key. Did you mean 'seed'? A cell has: coords, tuned, "
-        "seed, dataset, encoder, conditioner, pipeline",
+        "given, seed, dataset, encoder, conditioner, pipeline",
         "r.yaml:14 cells[2]: needs 'coords', a mapping of axes to values",
     ]
 

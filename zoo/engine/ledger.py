@@ -217,11 +217,12 @@ def _varied(cell: Cell, differing: frozenset[str]) -> set[str]:
     An axis of whole components (``encoder``) leaves what all of them share as it is; what arms
     set was chosen.
     """
+    by_arms = (*cell.tuned, *cell.given)
     return {
         path
         for path in differing & _values(cell).keys()
         if any(f"{path}.".startswith(f"{axis}.") for axis in cell.coords)
-        and not any(f"{path}.".startswith(f"{tuned}.") for tuned in cell.tuned)
+        and not any(f"{path}.".startswith(f"{set_here}.") for set_here in by_arms)
     }
 
 

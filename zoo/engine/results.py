@@ -60,7 +60,7 @@ def results(recipe: Recipe, plan: Plan, store: Store, outcome: Outcome) -> dict[
         "score_on": recipe.cells[0].score_on,
         "cells": cells,
         "contribution": contributions,
-        "published": beside(recipe.published, recipe.cells, recipe.scale),
+        "published": beside(recipe.published, recipe.cells, recipe.simulated),
     }
 
 

@@ -15,7 +15,8 @@ from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import path_problem
 from zoo.recipe.schema import AnalysisBlock, keys_of, shown
-from zoo.recipe.two_arms import margin_problem, unanswerable
+from zoo.recipe.too_few import too_few
+from zoo.recipe.two_arms import margin_problem, selections_problem, unanswerable
 from zoo.recipe.where import ABSENT, no_cell, value_at
 from zoo.registries import ANALYSES
 
@@ -54,6 +55,9 @@ def check_analyses(
         _check_values(spec, entry, cells, problems, changed=changed)
         if _compares(spec) and not problems.below(entry.where):
             _check_arms(found, entry, () if changed else cells, problems)
+        judged = not cells or changed or problems.below(entry.where)
+        if not judged and (lacking := too_few(found, cells)) is not None:
+            problems.add(entry.locate(("params",)), lacking)
         blocks.append(found)
     return tuple(blocks)
 
@@ -64,6 +68,7 @@ def still_asked(analyses: Sequence[Block], cells: Sequence[Cell]) -> dict[str, A
         {key: value for key, value in asdict(block).items() if key in ("name", "params", "label")}
         for block in analyses
         if not any(_unasked(*parameter, cells) for parameter in _typed(block))
+        and not too_few(block, cells)
         and not (_compares(ANALYSES.spec(block.name)) and unanswerable(block.params, cells))
     ]
     return {"analyses": asked} if asked else {}
@@ -140,7 +145,9 @@ def _check_arms(block: Block, entry: Node, cells: Sequence[Cell], problems: Prob
     """Note what no grid could answer, and where there are cells, what these cannot."""
     if (wrong := margin_problem(block.params)) is not None:
         problems.add(entry.locate(("params", "margin")), wrong)
-    if cells and (lacking := unanswerable(block.params, cells)):
+    if (wrong := selections_problem(block.params)) is not None:
+        problems.add(entry.locate(("params",)), wrong)
+    elif cells and (lacking := unanswerable(block.params, cells)):
         problems.add(entry.locate(("params",)), lacking)
 
 

@@ -1,20 +1,20 @@
 """The `arms` of a recipe: what each side of a comparison is given, and the trials that chose it.
 
 An arm is ``{where, set, trials}``: in the cells that have the values of `where`, the values of
-`set`, the best of its `trials`, are laid over the grid. Every arm of a list has been given the same
-number of trials, and where there were any, every cell is of an arm that had some, or the recipe is
-refused: a side that was tuned harder wins for that reason.
+`set`, the best of its `trials`, are laid over the grid. The arms of a list that had trials had the
+same number of them, and where there were any, every cell is of an arm that had some, or the recipe
+is refused: a side that was tuned harder wins for that reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from registry.errors import did_you_mean
 from zoo.recipe.errors import Problems, Where
-from zoo.recipe.layers import BLOCKS, layer, merge
+from zoo.recipe.layers import BLOCKS, either, layer, leaves, merge
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import Assignments, Path, path_problem
 from zoo.recipe.schema import shown
@@ -35,12 +35,15 @@ class Arm:
     given : list of (path, Node)
     n_trials : int
         How many settings were tried for it.
+    tried : frozenset of path
+        Those of its values that the trials chose.
     place : Where
     """
 
     about: dict[Path, Any]
     given: Assignments
     n_trials: int
+    tried: frozenset[Path]
     place: Where
 
     def holds(self, tree: Node) -> bool:
@@ -57,7 +60,7 @@ def arms_of(written: Node | None, problems: Problems) -> list[Arm]:
         problems.add(written.where, "must be a list of {where, set, trials}")
         return []
     found = [arm for node in written.value if (arm := _arm(node, problems)) is not None]
-    counts = sorted({arm.n_trials for arm in found})
+    counts = sorted({arm.n_trials for arm in found if arm.n_trials})
     if len(counts) > 1:
         problems.add(
             written.where,
@@ -67,21 +70,33 @@ def arms_of(written: Node | None, problems: Problems) -> list[Arm]:
     return found
 
 
-def with_arms(tree: Node, arms: Sequence[Arm], above: Assignments) -> tuple[Node, tuple[str, ...]]:
-    """Return a cell's tree with what its arms set, and the dotted paths of that.
+def with_arms(tree: Node, arms: Sequence[Arm], above: Assignments) -> tuple[Node, dict[Path, Arm]]:
+    """Return a cell's tree with what its arms set, and whose each of these values is.
 
     A later arm lies over an earlier one, and `above`, the cell's values on axes that the command
     line gave, over all of them: rates are looked for with the arms in the file.
     """
-    mine = [arm for arm in arms if arm.holds(tree)]
-    if not mine:
-        return tree, ()
-    found = tree
-    for arm in mine:
-        found = merge(found, layer(arm.given, tree.where))
-    set_here = dict.fromkeys(path for arm in mine for path, _ in arm.given)
-    tuned = [p for p in set_here if not any(p[: len(axis)] == axis for axis, _ in above)]
-    return merge(found, layer(above, tree.where)), tuple(".".join(path) for path in tuned)
+    found, owners = tree, dict[Path, Arm]()
+    for arm in arms:
+        if arm.holds(tree):
+            own = layer(arm.given, tree.where)
+            found = merge(found, own)
+            below = untouched(owners, leaves(own))
+            owners = {path: owners[path] for path in below} | dict.fromkeys(leaves(own), arm)
+    upper = layer(above, tree.where)
+    return merge(found, upper), {path: owners[path] for path in untouched(owners, leaves(upper))}
+
+
+def untouched(paths: Iterable[Path], set_above: Iterable[Path]) -> list[Path]:
+    """Return the paths of which a layer above sets nothing, not even to the same value."""
+    upper = [either(path) for path in set_above]
+    return [path for path in paths if not any(_share(either(path), other) for other in upper)]
+
+
+def _share(one: Path, other: Path) -> bool:
+    """Say whether a path leads to the other, or through it."""
+    length = min(len(one), len(other))
+    return one[:length] == other[:length]
 
 
 def require_cells(arms: Sequence[Arm], trees: Sequence[Node], problems: Problems) -> None:
@@ -133,10 +148,10 @@ def _arm(node: Node, problems: Problems) -> Arm | None:
     given = _paths(node, "set", problems)
     if about is None or given is None:
         return None
-    n_trials = check_trials(entries.get("trials"), given, problems)
-    if n_trials is None:
+    log = check_trials(entries.get("trials"), given, problems)
+    if log is None:
         return None
-    return Arm({p: plain(v) for p, v in about}, given, n_trials, node.where)
+    return Arm({p: plain(v) for p, v in about}, given, log.n_trials, log.tried, node.where)
 
 
 def _paths(arm: Node, key: str, problems: Problems) -> Assignments | None:

@@ -71,10 +71,14 @@ class Cell:
     score_on : {"test", "val"}
         The split whose trials are drawn and scored.
     tuned : tuple of str
-        Dotted paths of what ``arms`` set here.
+        Dotted paths of the values that trials of ``arms`` chose for this cell.
+    given : tuple of str
+        Of the other values that ``arms`` set here.
     replaced : tuple of Replaced
         What ``--set`` put in the place of its own values, and of those of cells that are left out
         because they equal it.
+    lost_arm : bool
+        ``--set`` made a cell that is of no arm with trials, where there are such arms.
     """
 
     id: str
@@ -88,7 +92,9 @@ class Cell:
     controls: tuple[str, ...]
     score_on: str = "test"
     tuned: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     replaced: tuple[Replaced, ...] = ()
+    lost_arm: bool = False
 
     @property
     def draws(self) -> bool:
@@ -119,6 +125,8 @@ class Recipe:
         What the pipelines' weights are called: "pocket", "sd-1.5".
     stand_ins : tuple of str
         Of "data" and "weights", what a stand-in replaces.
+    simulated : frozenset of str
+        The data sets whose trials are simulated.
     cells : tuple of Cell
     published : tuple of dict
         Figures of papers: metric, value, sd, n, note, where, source.
@@ -138,6 +146,7 @@ class Recipe:
     data: str
     weights: str
     stand_ins: tuple[str, ...]
+    simulated: frozenset[str]
     cells: tuple[Cell, ...]
     resolved: dict[str, Any]
     published: tuple[dict[str, Any], ...] = ()

@@ -7,14 +7,14 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo.recipe.arms import Arm, with_arms
+from zoo.recipe.arms import Arm, untouched, with_arms
 from zoo.recipe.cells import Replaced
 from zoo.recipe.errors import Problems
-from zoo.recipe.layers import BLOCKS, layer, leaves, merge
+from zoo.recipe.layers import BLOCKS, either, layer, leaves, merge
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import Assignments, Path, path_problem
 from zoo.recipe.replaced import replaced
@@ -30,14 +30,17 @@ class Variant:
     """A cell before it is checked: where it lies in the grid, its merged tree, what arms set.
 
     ``bare`` is the tree without arms, which says whom they are about: they may change it.
+    ``tuned`` and ``given`` are the dotted paths of what arms set in it, by trials and without.
     ``replaced`` is what overrides took from it, and from those that are alike under them.
     """
 
     coords: dict[str, Any]
     tree: Node
     tuned: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     bare: Node | None = None
     replaced: tuple[Replaced, ...] = ()
+    lost_arm: bool = False
 
 
 def axes_of(entries: dict[str, Node], problems: Problems) -> dict[Path, list[Node]]:
@@ -61,9 +64,7 @@ def require_apart(axes: dict[Path, list[Node]], problems: Problems) -> None:
     """Note two axes that set the same value: one would take it from the other's cells."""
     sets = {
         axis: {
-            _either(leaf)
-            for value in values
-            for leaf in leaves(layer([(axis, value)], value.where))
+            either(leaf) for value in values for leaf in leaves(layer([(axis, value)], value.where))
         }
         for axis, values in axes.items()
     }
@@ -96,7 +97,8 @@ def expand(
     """Return one variant per point of the grid, with the overrides on top.
 
     An override wins over an axis: an axis whose value it replaces is left out, of one into which
-    it reaches the cells tell what is left, and cells that become equal are one cell.
+    it reaches the cells tell what is left, and cells that become equal are one cell. What replaces
+    an axis says whom arms are about, as the axis would; what reaches into a value does not.
 
     Parameters
     ----------
@@ -112,16 +114,44 @@ def expand(
     """
     top = layer(overrides, base.where)
     live = {p: values for p, values in axes.items() if not is_overridden(p, top, base)}
+    instead = [one for one in overrides if _replaces_any(one, axes, base)]
     variants = []
     for point in itertools.product(*live.values()):
         chosen = list(zip(live, point, strict=True))
-        bare = merge(base, layer(chosen, base.where))
-        tree, tuned = with_arms(bare, arms, [one for one in chosen if one[0] in above_arms])
-        variants.append(replace(overridden(tree, chosen, top, tuned), bare=bare))
+        bare = merge(base, layer([*chosen, *instead], base.where))
+        tree, owners = with_arms(bare, arms, [one for one in chosen if one[0] in above_arms])
+        variant = replace(overridden(tree, chosen, top, owners), bare=bare)
+        variants.append(_with_arms_told(variant, owners, arms, top))
     return distinct(variants)
 
 
-def overridden(tree: Node, chosen: Assignments, top: Node, tuned: tuple[str, ...] = ()) -> Variant:
+def _replaces_any(override: tuple[Path, Node], axes: Iterable[Path], base: Node) -> bool:
+    alone = layer([override], base.where)
+    return any(is_overridden(axis, alone, base) for axis in axes)
+
+
+def _with_arms_told(
+    variant: Variant, owners: dict[Path, Arm], arms: Sequence[Arm], top: Node
+) -> Variant:
+    """Return a cell with the paths of what its arms have set.
+
+    What was chosen for another cell than the overrides make of it was not chosen for this one.
+    """
+    assert variant.bare is not None
+    seen = merge(variant.bare, top)
+    holding = [arm for arm in arms if arm.n_trials and arm.holds(seen)]
+    below = untouched(owners, leaves(top))
+    here = [path for path in below if variant.tree.at(path) is not None]
+    chosen = [path for path in here if path in owners[path].tried and owners[path] in holding]
+    return replace(
+        variant,
+        tuned=tuple(".".join(path) for path in here if path in chosen),
+        given=tuple(".".join(path) for path in here if path not in chosen),
+        lost_arm=not holding and any(arm.n_trials for arm in arms),
+    )
+
+
+def overridden(tree: Node, chosen: Assignments, top: Node, by_arms: Iterable[Path] = ()) -> Variant:
     """Return a cell with the overrides on top.
 
     Parameters
@@ -132,12 +162,12 @@ def overridden(tree: Node, chosen: Assignments, top: Node, tuned: tuple[str, ...
         Its place on each axis, as written.
     top : Node
         The overrides as one layer.
-    tuned : tuple of str
+    by_arms : iterable of path
         What arms have set in it.
     """
     merged = merge(tree, top)
     coords = {}
-    own = [tuple(path.split(".")) for path in tuned]
+    own = list(by_arms)
     for axis, value in chosen:
         written = layer([(axis, value)], tree.where)
         set_here = list(leaves(written))
@@ -146,12 +176,7 @@ def overridden(tree: Node, chosen: Assignments, top: Node, tuned: tuple[str, ...
             coords[".".join(axis)] = plain(value)
         elif (left := _below(merged, axis, set_here)) is not None:
             coords[".".join(axis)] = left
-    return Variant(coords, merged, tuned, replaced=replaced(tree, merged, own))
-
-
-def _either(leaf: Path) -> Path:
-    """Return the path of a value; steps and epochs are one, for each takes the other's place."""
-    return (*leaf[:-1], "steps") if leaf[-1] == "epochs" else leaf
+    return Variant(coords, merged, replaced=replaced(tree, merged, own))
 
 
 def is_overridden(axis: Path, top: Node, base: Node) -> bool:

@@ -109,6 +109,11 @@ def leaves(node: Node, path: Path = ()) -> Iterable[Path]:
         yield path
 
 
+def either(leaf: Path) -> Path:
+    """Return the path of a value; steps and epochs are one, for each takes the other's place."""
+    return (*leaf[:-1], "steps") if leaf[-1:] == ("epochs",) else leaf
+
+
 def _renames(lower: dict[str, Node], upper: dict[str, Node]) -> bool:
     return "name" in lower and "name" in upper and lower["name"].value != upper["name"].value
 

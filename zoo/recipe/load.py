@@ -14,20 +14,18 @@ from zoo.recipe.controls import require_cells as require_cells_of_controls
 from zoo.recipe.errors import Problems, RecipeError
 from zoo.recipe.find import find_recipe
 from zoo.recipe.grid import (
-    VARIED,
     Variant,
     axes_of,
     axis_problem,
     cell_ids,
-    distinct,
     expand,
     is_overridden,
-    overridden,
     require_apart,
 )
 from zoo.recipe.layers import layer, leaves, merge, normalised, stand_in, without
+from zoo.recipe.listed import listed
 from zoo.recipe.nodes import Node, plain
-from zoo.recipe.overrides import Assignments, parse_overrides, path_problem
+from zoo.recipe.overrides import Assignments, parse_overrides
 from zoo.recipe.published import check_published
 from zoo.recipe.published import require_cells as require_cells_of_figures
 from zoo.recipe.resolve import Resolver
@@ -105,7 +103,9 @@ def _load(
     ids = cell_ids([variant.coords for variant in variants])
     resolver = Resolver(problems)
     found = [
-        None if cell is None else replace(cell, tuned=v.tuned, replaced=v.replaced)
+        None
+        if cell is None
+        else replace(cell, tuned=v.tuned, given=v.given, replaced=v.replaced, lost_arm=v.lost_arm)
         for v, cell_id in zip(variants, ids, strict=True)
         for cell in [resolver.cell(v.tree, v.coords, cell_id)]
     ]
@@ -181,7 +181,7 @@ class _File:
                     f"this recipe lists its cells and has no grid; set {dotted} itself to change "
                     "it in all of them, or take the recipe that it was made from",
                 )
-            return _listed(base, self.cells, overrides, problems)
+            return listed(base, self.cells, overrides, problems)
         axes = axes_of({**self.axes(applied, problems), **more_axes}, problems)
         require_apart(axes, problems)
         mine = axes_of(more_axes, Problems())
@@ -313,42 +313,6 @@ def _mapping(root: Node, key: str, problems: Problems) -> dict[str, Node]:
     if node is not None and not isinstance(node.value, dict):
         problems.add(node.where, "must be a mapping")
     return {} if node is None else dict(node.entries())
-
-
-def _listed(base: Node, cells: Node, overrides: Assignments, problems: Problems) -> list[Variant]:
-    """Return the cells that a resolved recipe lists: each names the blocks in which it differs."""
-    top = layer(overrides, base.where)
-    variants = []
-    if not isinstance(cells.value, list) or not cells.value:
-        problems.add(cells.where, "must be a list of cells")
-        return [Variant({}, merge(base, top))]
-    for cell in cells.value:
-        coords = cell.at(("coords",))
-        if coords is None or not isinstance(coords.value, dict):
-            problems.add(cell.where, "needs 'coords', a mapping of axes to values")
-            continue
-        written: Assignments = []
-        for dotted, node in coords.value.items():
-            problem = axis_problem(dotted)
-            if problem is None:
-                written.append((tuple(dotted.split(".")), node))
-            else:
-                problems.add(node.where, problem)
-        blocks = without(cell, ["coords", "tuned"]).entries()
-        for key in [key for key in blocks if key not in VARIED]:
-            hint = did_you_mean(key, VARIED)
-            known_here = f"A cell has: coords, tuned, {', '.join(VARIED)}"
-            problems.add(blocks[key].where, f"unknown key. {hint}{known_here}")
-        tuned = cell.at(("tuned",))
-        paths = [] if tuned is None else plain(tuned)
-        if not isinstance(paths, list) or any(path_problem(str(path)) for path in paths):
-            problems.add(cell.locate(("tuned",)), "must list the paths that arms have set")
-            paths = []
-        known = {key: node for key, node in blocks.items() if key in VARIED}
-        tree = normalised(Node({**base.entries(), **known}, base.where))
-        chosen = [(axis, node) for axis, node in written if not is_overridden(axis, top, tree)]
-        variants.append(overridden(tree, chosen, top, tuple(map(str, paths))))
-    return distinct(variants)
 
 
 def _check_given(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
@@ -13,14 +13,13 @@ from zoo.recipe.errors import Problems
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import path_problem
 from zoo.recipe.schema import Strict, problem_of
+from zoo.recipe.stand_ins import POCKET
+from zoo.recipe.validate import OF_PICTURES
 from zoo.recipe.where import matches, no_cell
 from zoo.registries import METRICS
 
-#: Scale of a run -> why figures of a paper are not to be held against it.
-_STANDS_ON = {
-    "pocket": "simulated EEG and a small denoiser stand in",
-    "mixed": "simulated EEG or a small denoiser stands in",
-}
+#: Metrics that are no share of anything, and of which none is above 1.
+_AT_MOST_1 = ("clip_similarity", "f1", "kappa", "pixcorr", "retrieval_hungarian", "ssim", "two_way")
 
 
 class Published(Strict):
@@ -83,20 +82,28 @@ def require_cells(
             hint = did_you_mean(figure["metric"], known)
             message = f"no metric is called {figure['metric']!r}. {hint}".strip()
             problems.add(written.locate((index, "metric")), message)
-        elif not 0 <= figure["value"] <= 1 and _is_share(known[figure["metric"]]):
+        elif (bounds := _not_within(figure["value"], known[figure["metric"]])) is not None:
             problems.add(
                 written.locate((index, "value")),
-                f"{figure['metric']!r} is a share, from 0 to 1, got {figure['value']:g}; a "
-                "percentage is divided by 100",
+                f"{figure['metric']!r} is {bounds}, got {figure['value']:g}; a percentage is "
+                "divided by 100",
             )
         if figure["where"] and (lacking := no_cell(figure["where"], cells)):
             problems.add(written.locate((index, "where")), lacking)
 
 
 def beside(
-    published: Sequence[dict[str, Any]], cells: Sequence[Cell], scale: str
+    published: Sequence[dict[str, Any]], cells: Sequence[Cell], simulated: Collection[str]
 ) -> list[dict[str, Any]]:
     """Return the figures with the cells that they stand beside, and whether they are comparable.
+
+    Parameters
+    ----------
+    published : sequence of dict
+    cells : sequence of Cell
+        All of the run.
+    simulated : collection of str
+        The data sets whose trials are simulated.
 
     Returns
     -------
@@ -111,11 +118,14 @@ def beside(
         if not ours:
             continue
         written = {key: value for key, value in figure.items() if key != "not_comparable"}
-        reasons = [one for one in (_why_not(ours, scale), figure["not_comparable"]) if one]
+        metric = _as_labelled(figure["metric"], cells)
+        stands_in = _stands_in(ours, simulated, drawn=not _is_of_encoder(metric, ours))
+        why_not = stands_in or _why_not(ours)
+        reasons = [one for one in (why_not, figure["not_comparable"]) if one]
         told.append(
             {
                 **written,
-                "metric": _as_labelled(figure["metric"], cells),
+                "metric": metric,
                 "cells": [cell.id for cell in ours],
                 "comparable": not reasons,
                 "why_not": f"not comparable: {'; '.join(reasons)}" if reasons else None,
@@ -124,12 +134,26 @@ def beside(
     return told
 
 
-def _why_not(cells: Sequence[Cell], scale: str) -> str | None:
-    """Return why no figure of a paper can be held against these cells; None where one can."""
+def _stands_in(ours: Sequence[Cell], simulated: Collection[str], *, drawn: bool) -> str | None:
+    """Return what stands in for what a figure of these cells is about, or None."""
+    found = []
+    if any(cell.dataset.name in simulated for cell in ours):
+        found.append("simulated EEG")
+    if drawn and any(cell.draws and cell.pipeline.params.get("weights") == POCKET for cell in ours):
+        found.append("a small denoiser")
+    return f"{' and '.join(found)} stand{'s' if len(found) == 1 else ''} in" if found else None
+
+
+def _is_of_encoder(label: str, cells: Sequence[Cell]) -> bool:
+    """Say whether a metric, by its label, is of the EEG encoder alone."""
+    names = {metric.name for cell in cells for metric in cell.metrics if metric.label == label}
+    needs = [set(METRICS.spec(name).meta.get("needs", ())) for name in names]
+    return bool(needs) and not any(one & {*OF_PICTURES, "gap"} for one in needs)
+
+
+def _why_not(cells: Sequence[Cell]) -> str | None:
+    """Return why no figure of a paper can be held against these cells, stand-ins aside."""
     params = [cell.dataset.params for cell in cells]
-    if scale in _STANDS_ON:
-        drawn = any(cell.draws for cell in cells)
-        return _STANDS_ON[scale] if drawn else "simulated EEG stands in"
     if any(cell.score_on != "test" for cell in cells):
         return "ours is of the validation split"
     if any(one.get("limit") is not None for one in params):
@@ -145,6 +169,13 @@ def _as_labelled(metric: str, cells: Sequence[Cell]) -> str:
     if metric in labels:
         return metric
     return next((label for label in labels if label.partition("@")[0] == metric), metric)
+
+
+def _not_within(value: float, metric: str) -> str | None:
+    """Return what a metric is that cannot have this value, or None."""
+    if _is_share(metric):
+        return None if 0 <= value <= 1 else "a share, from 0 to 1"
+    return "at most 1" if metric in _AT_MOST_1 and value > 1 else None
 
 
 def _is_share(metric: str) -> bool:

@@ -37,6 +37,8 @@ def replaced(before: Node, after: Node, paths: Iterable[Path]) -> tuple[Replaced
 def replaced_text(cells: Sequence[Cell]) -> list[str]:
     """Return a sentence for each value of ``--set`` that stands where cells had one of their own.
 
+    And one for cells that it made unlike all that trials were given to.
+
     Examples
     --------
     "conditioner.train.steps=5 (--set) replaces 0 in 4 cells"
@@ -46,7 +48,7 @@ def replaced_text(cells: Sequence[Cell]) -> list[str]:
         for one in cell.replaced:
             said = f"--set removes {one.path}," if one.gone else f"{one.path}={_value(one.now)}"
             alike.setdefault(said, []).append(one)
-    return [_sentence(said, found) for said, found in alike.items()]
+    return [*(_sentence(said, found) for said, found in alike.items()), *_untuned(cells)]
 
 
 def _sentence(said: str, found: Sequence[Replaced]) -> str:
@@ -57,6 +59,16 @@ def _sentence(said: str, found: Sequence[Replaced]) -> str:
     more = f"; {left_out} {'is' if left_out == 1 else 'are'} left out, as equal to another"
     verb = "which was" if found[0].gone else "(--set) replaces"
     return f"{said} {verb} {had} in {cells}{more if left_out else ''}"
+
+
+def _untuned(cells: Sequence[Cell]) -> list[str]:
+    """Return what to know of cells of no arm that trials were given to; nothing without any."""
+    found = [cell.id for cell in cells if cell.lost_arm]
+    if not found:
+        return []
+    count = "1 cell is" if len(found) == 1 else f"{len(found)} cells are"
+    named = ", ".join([*found[:VALUES], *(["..."] if len(found) > VALUES else [])])
+    return [f"{count} of no arm with trials (--set): nothing was tuned for {named}"]
 
 
 def _value(value: Any) -> str:

@@ -20,7 +20,8 @@ def resolved(
 
     `head` is the merged tree of the first cell, for what all cells share. The first cell is written
     out in full. Where there is a grid, ``cells`` lists every cell with its coordinates, the paths
-    that arms have set (``tuned``) and the blocks in which it differs from the first.
+    that arms have set (``tuned`` by trials, ``given`` without) and the blocks in which it differs
+    from the first.
     """
     first = _blocks(cells[0])
     data: dict[str, Any] = {"schema": 1, "name": head["name"], "summary": head.get("summary", "")}
@@ -32,6 +33,7 @@ def resolved(
         data["cells"] = [
             {"coords": cell.coords}
             | ({"tuned": list(cell.tuned)} if cell.tuned else {})
+            | ({"given": list(cell.given)} if cell.given else {})
             | {k: v for k, v in _blocks(cell).items() if v != first[k]}
             for cell in cells
         ]

@@ -23,7 +23,10 @@ _TOWER = (*_OBJECTIVE, "params", "tower")
 
 
 def stamps(cells: Sequence[Cell], data_root: Path | None = None) -> dict[str, Any]:
-    """Return what every output says about the cells: scale, data, weights, stand_ins."""
+    """Return what every output says about the cells: scale, data, weights, stand_ins.
+
+    And which data sets are ``simulated``.
+    """
     names = {cell.dataset.name for cell in cells}
     made = {name for name in names if _is_simulated(name, data_root)}
     simulated = [cell.dataset.name in made for cell in cells]
@@ -39,6 +42,7 @@ def stamps(cells: Sequence[Cell], data_root: Path | None = None) -> dict[str, An
         "data": "simulated" if any(simulated) else "real",
         "weights": "+".join(dict.fromkeys(str(_weights(cell)) for cell in drawn)) or "none",
         "stand_ins": tuple(stand_ins),
+        "simulated": frozenset(made),
     }
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from zoo.recipe.errors import Problems
+from zoo.recipe.layers import layer, leaves
 from zoo.recipe.nodes import Node, plain
-from zoo.recipe.overrides import Assignments
+from zoo.recipe.overrides import Assignments, Path
 from zoo.recipe.schema import shown
 from zoo.recipe.where import same
 
 #: The key of a trial's score; all others say what was tried.
 SCORE = "val"
 _EXAMPLE = f"{{lr: 1e-3, {SCORE}: 0.61}}"
+
+
+class Log(NamedTuple):
+    """How many settings were tried, and the paths of what the arm sets that they varied."""
+
+    n_trials: int
+    tried: frozenset[Path]
 
 
 @dataclass(frozen=True)
@@ -25,26 +33,32 @@ class _Trial:
     tried: dict[str, Any]
     score: float
 
+    @property
+    def values(self) -> list[tuple[Path, Any]]:
+        """Return what was tried as names, outermost first, and values."""
+        return list(_values(self.tried))
 
-def check_trials(written: Node | None, given: Assignments, problems: Problems) -> int | None:
-    """Return how many settings were tried; note what is wrong with the log.
+
+def check_trials(written: Node | None, given: Assignments, problems: Problems) -> Log | None:
+    """Return what was tried; note what is wrong with the log.
 
     Parameters
     ----------
     written : Node or None
         The list under ``trials``.
     given : list of (path, Node)
-        What the arm sets. Its values are looked for among those of the trials, whatever a trial
-        calls them; several may share the best score, and any of these may be chosen.
+        What the arm sets. A value is looked for in each trial under the name with which its path
+        ends; in trials of one value under any name. Several may share the best score, and any of
+        these may be chosen. What no trial names is fixed, and not looked for.
     problems : Problems
 
     Returns
     -------
-    int or None
+    Log or None
         None where it is no list.
     """
     if written is None:
-        return 0
+        return Log(0, frozenset())
     if not isinstance(written.value, list):
         problems.add(written.where, "must be a list, one entry for each setting that was tried")
         return None
@@ -52,9 +66,15 @@ def check_trials(written: Node | None, given: Assignments, problems: Problems) -
     for index, trial in enumerate(trials):
         if any(same(trial.tried, other.tried) for other in trials[:index]):
             problems.add(trial.node.where, f"{_words(trial)} is listed twice")
+    here = layer(given, written.where)
+    wanted = {
+        path: plain(node)
+        for path in _looked_at(list(leaves(here)), trials)
+        if (node := here.at(path)) is not None
+    }
     if trials and len(trials) == len(written.value):
-        _check_chosen(trials, given, problems)
-    return len(written.value)
+        _check_chosen(trials, wanted, given, problems)
+    return Log(len(written.value), frozenset(wanted))
 
 
 def _trial(node: Node, problems: Problems) -> _Trial | None:
@@ -77,11 +97,25 @@ def _trial(node: Node, problems: Problems) -> _Trial | None:
     return _Trial(node, written, float(score))
 
 
-def _check_chosen(trials: list[_Trial], given: Assignments, problems: Problems) -> None:
+def _looked_at(paths: Sequence[Path], trials: Sequence[_Trial]) -> list[Path]:
+    """Return what the trials are about: what they name, and under free names the learning rates.
+
+    Where an arm sets no rate, either, free names are about all that it sets.
+    """
+    names = [name for trial in trials for name, _ in trial.values]
+    named = [path for path in paths if any(_ends(name, path) for name in names)]
+    if all(any(_ends(name, path) for path in paths) for name in names):
+        return named
+    rates = [path for path in paths if "lr" in path and path not in named]
+    return [*named, *rates] or list(paths)
+
+
+def _check_chosen(
+    trials: list[_Trial], wanted: dict[Path, Any], given: Assignments, problems: Problems
+) -> None:
     """Note that what the arm sets was not tried, or that something tried was better."""
-    wanted = [value for _, node in given for value in _values(plain(node))]
-    chosen = [trial for trial in trials if _has_all(trial, wanted)]
-    values = ", ".join(map(shown, wanted))
+    chosen = [t for t in trials if all(_has(t, path, value) for path, value in wanted.items())]
+    values = ", ".join(map(shown, wanted.values()))
     place = given[0][1].where
     if not chosen:
         tried = "; ".join(map(_words, trials))
@@ -96,18 +130,32 @@ def _check_chosen(trials: list[_Trial], given: Assignments, problems: Problems) 
         )
 
 
-def _has_all(trial: _Trial, wanted: list[Any]) -> bool:
-    tried = list(_values(trial.tried))
-    return all(any(same(one, value) for one in tried) for value in wanted)
+def _has(trial: _Trial, path: Path, wanted: Any) -> bool:
+    named = [value for name, value in trial.values if _ends(name, path)]
+    if not named and len(trial.values) == 1:
+        named = [trial.values[0][1]]
+    return any(same(value, wanted) for value in named)
 
 
-def _values(value: Any) -> Iterator[Any]:
-    """Yield the values of a mapping, those of mappings inside it included; of others itself."""
-    if isinstance(value, dict):
-        for inner in value.values():
-            yield from _values(inner)
+def _ends(name: Path, path: Path) -> bool:
+    """Say whether a trial's name is the last of a path, with what stands before it along the way.
+
+    Examples
+    --------
+    ``lr.projection`` is ``conditioner.train.lr.projection``, and so is ``projection``; ``lr`` is
+    not. ``encoder.lr`` is ``encoder.train.lr``, not ``conditioner.train.lr``.
+    """
+    steps = iter(path)
+    return name[-1] == path[-1] and all(key in steps for key in name)
+
+
+def _values(value: Any, name: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield the values of a mapping and of mappings inside it, each with its name."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _values(inner, (*name, *str(key).split(".")))
     else:
-        yield value
+        yield name, value
 
 
 def _words(trial: _Trial) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from registry import BadParameters
 from zoo.recipe.cells import Block, Cell
 from zoo.recipe.validate import OF_PICTURES
 from zoo.registries import METRICS
@@ -19,6 +20,17 @@ def margin_problem(params: Mapping[str, Any]) -> str | None:
     """Return what is wrong with the margin, or None."""
     margin = params.get("margin")
     return None if margin is None or margin > 0 else f"must be > 0, got {margin:g}"
+
+
+def selections_problem(params: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with `when` and `than`, whatever the cells; None where nothing is."""
+    from zoo.analyses._arms import check_selections  # speaks of recipes, and imports them
+
+    try:
+        check_selections(params["a"], params["b"], params.get("when"), params.get("than"))
+    except BadParameters as why:
+        return str(why)
+    return None
 
 
 def unanswerable(params: Mapping[str, Any], cells: Sequence[Cell]) -> str | None:
@@ -33,24 +45,26 @@ def unanswerable(params: Mapping[str, Any], cells: Sequence[Cell]) -> str | None
     Returns
     -------
     str or None
-        The arms share a cell, an arm has two cells for one place, no two cells agree, or an area
-        is asked of trainings that are scored at their end alone.
+        The arms share a cell, an arm has two cells for one place, no two cells agree, no pair
+        where `when` holds agrees with one where `than` does, or an area is asked of trainings that
+        are scored at their end alone.
     """
-    from zoo.analyses._arms import paired  # these two speak of recipes, and import them
+    from zoo.analyses._arms import paired, together  # these two speak of recipes, and import them
     from zoo.grid_scores import GridScores, NotAnswered
 
     grid = GridScores(cells=tuple(cells), scores=(), data="", text_encoders={})
     try:
-        pairs = [
-            pair
+        sides = [
+            paired(grid, {**params["a"], **half}, {**params["b"], **half})
             for half in _halves(params)
-            for pair in paired(grid, {**params["a"], **half}, {**params["b"], **half}).pairs
         ]
+        if len(sides) == 2:
+            sides = together(*sides)
     except NotAnswered as why:
         return str(why)
     if params.get("over") != "area":
         return None
-    return _no_area([cell for pair in pairs for cell in pair], params.get("metric"))
+    return _no_area([cell for arms in sides for cell in arms.cells], params.get("metric"))
 
 
 def _halves(params: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -1,0 +1,81 @@
+"""The cells that a resolved recipe lists: each names the blocks in which it differs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from registry.errors import did_you_mean
+from zoo.recipe.arms import untouched
+from zoo.recipe.errors import Problems
+from zoo.recipe.grid import VARIED, Variant, axis_problem, distinct, is_overridden, overridden
+from zoo.recipe.layers import layer, leaves, merge, normalised, without
+from zoo.recipe.nodes import Node, plain
+from zoo.recipe.overrides import Assignments, Path, path_problem
+
+#: What a cell says of its arms: what their trials chose, and what else they have set.
+_OF_ARMS = ("tuned", "given")
+
+
+def listed(base: Node, cells: Node, overrides: Assignments, problems: Problems) -> list[Variant]:
+    """Return the cells of a list under ``cells``, the overrides on top; note its mistakes."""
+    top = layer(overrides, base.where)
+    if not isinstance(cells.value, list) or not cells.value:
+        problems.add(cells.where, "must be a list of cells")
+        return [Variant({}, merge(base, top))]
+    found = [_variant(base, cell, top, problems) for cell in cells.value]
+    return distinct([variant for variant in found if variant is not None])
+
+
+def _variant(base: Node, cell: Node, top: Node, problems: Problems) -> Variant | None:
+    coords = cell.at(("coords",))
+    if coords is None or not isinstance(coords.value, dict):
+        problems.add(cell.where, "needs 'coords', a mapping of axes to values")
+        return None
+    written: Assignments = []
+    for dotted, node in coords.value.items():
+        problem = axis_problem(dotted)
+        if problem is None:
+            written.append((tuple(dotted.split(".")), node))
+        else:
+            problems.add(node.where, problem)
+    blocks = without(cell, ["coords", *_OF_ARMS]).entries()
+    for key in [key for key in blocks if key not in VARIED]:
+        hint = did_you_mean(key, VARIED)
+        known_here = f"A cell has: coords, {', '.join([*_OF_ARMS, *VARIED])}"
+        problems.add(blocks[key].where, f"unknown key. {hint}{known_here}")
+    tuned, given = (_paths(cell, key, problems) for key in _OF_ARMS)
+    known = {key: node for key, node in blocks.items() if key in VARIED}
+    tree = normalised(Node({**base.entries(), **known}, base.where))
+    chosen = [(axis, node) for axis, node in written if not is_overridden(axis, top, tree)]
+    variant = overridden(tree, chosen, top, (*tuned, *given))
+    kept = [
+        path
+        for path in untouched([*tuned, *given], leaves(top))
+        if variant.tree.at(path) is not None
+    ]
+    another = _is_another(variant.tree, tree, written)
+    still = [] if another else [path for path in kept if path in tuned]
+    return replace(
+        variant,
+        tuned=tuple(".".join(path) for path in still),
+        given=tuple(".".join(path) for path in kept if path not in still),
+        lost_arm=bool(tuned) and another,
+    )
+
+
+def _is_another(after: Node, before: Node, written: Assignments) -> bool:
+    """Say whether overrides moved a cell to another place of the grid, its seed aside.
+
+    What trials chose for it they chose for the place where it was.
+    """
+    places = layer([one for one in written if one[0] != ("seed",)], before.where)
+    return any(after.at(leaf) != before.at(leaf) for leaf in leaves(places))
+
+
+def _paths(cell: Node, key: str, problems: Problems) -> list[Path]:
+    node = cell.at((key,))
+    paths = [] if node is None else plain(node)
+    if not isinstance(paths, list) or any(path_problem(str(path)) for path in paths):
+        problems.add(cell.locate((key,)), "must list the paths that arms have set")
+        return []
+    return [tuple(str(path).split(".")) for path in paths]
