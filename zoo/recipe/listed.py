@@ -29,8 +29,9 @@ def listed(base: Node, cells: Node, overrides: Assignments, problems: Problems) 
     if not isinstance(cells.value, list) or not cells.value:
         problems.add(cells.where, "must be a list of cells")
         return [Variant({}, merge(base, top))]
-    found = [_variant(base, cell, top, problems) for cell in cells.value]
-    return distinct([variant for variant in found if variant is not None])
+    read = [_variant(base, cell, top, problems) for cell in cells.value]
+    found = distinct([variant for variant in read if variant is not None])
+    return found or [Variant({}, merge(base, top))]
 
 
 def _variant(base: Node, cell: Node, top: Node, problems: Problems) -> Variant | None:
@@ -55,11 +56,7 @@ def _variant(base: Node, cell: Node, top: Node, problems: Problems) -> Variant |
     tree = normalised(Node({**base.entries(), **known}, base.where))
     chosen = [(axis, node) for axis, node in written if not is_overridden(axis, top, tree)]
     variant = overridden(tree, chosen, top, (*tuned, *given))
-    moved = [
-        axis
-        for axis, node in written
-        if axis != ("seed",) and _differ(tree, variant.tree, layer([(axis, node)], base.where))
-    ]
+    moved = _moved(written, tree, variant.tree)
     for axis in moved:
         if (tuned or given) and is_overridden(axis, top, tree):
             problems.add(
@@ -77,9 +74,19 @@ def _variant(base: Node, cell: Node, top: Node, problems: Problems) -> Variant |
     )
 
 
-def _differ(one: Node, other: Node, at: Node) -> bool:
-    """Say whether two trees differ in what a layer sets."""
-    return any(one.at(leaf) != other.at(leaf) for leaf in leaves(at))
+def _moved(written: Assignments, before: Node, after: Node) -> list[Path]:
+    """Return the axes on which overrides have moved a cell, the seed aside.
+
+    What trials chose for it they chose for the place where it was.
+    """
+    return [
+        axis
+        for axis, node in written
+        if axis != ("seed",)
+        and any(
+            after.at(leaf) != before.at(leaf) for leaf in leaves(layer([(axis, node)], node.where))
+        )
+    ]
 
 
 def _paths(cell: Node, key: str, problems: Problems) -> list[Path]:

@@ -37,13 +37,16 @@ def replaced(before: Node, after: Node, paths: Iterable[Path]) -> tuple[Replaced
 
 
 def require_told_apart(ids: Sequence[str], problems: Problems) -> None:
-    """Note cells that overrides have made alike in all but what arms had set in each."""
+    """Note cells of one name: overrides have left in each what suited it before.
+
+    What an arm set, or in a list of cells a component's own way of training.
+    """
     for name, count in Counter(ids).items():
         if count > 1:
             problems.add(
                 Where("--set"),
-                f"makes {count} cells {name}, unlike only in what arms set for each where it was; "
-                "choose among the values of an axis instead: --set grid.PATH=[...]",
+                f"makes {count} cells {name}, which differ in what suited each before; choose from "
+                "the grid of the recipe instead: --set grid.PATH=[...]",
             )
 
 
