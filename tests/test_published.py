@@ -66,6 +66,12 @@ def test_a_figure_that_is_not_computed_here_is_about_the_encoder_all_the_same(de
     recipe = desk.load(SMALL + PUBLISHED, "seed=1", "metrics=[kappa]")
     (told,) = beside(recipe.published, recipe.cells, ())
     assert told["why_not"] is None
+    pictures = SMALL + PUBLISHED.replace("accuracy", "image_class_accuracy")
+    for drawn, why in (("1", "not comparable: a small denoiser stands in"), ("0", None)):
+        override = f"pipeline.sample.images_per_trial={drawn}"
+        recipe = desk.load(pictures, "seed=1", "metrics=[kappa]", override)
+        (told,) = beside(recipe.published, recipe.cells, ())
+        assert told["why_not"] == why
     unknown = SMALL + PUBLISHED.replace("accuracy", "acuracy")
     recipe = desk.load(unknown, "seed=1")  # with --set figures are not judged
     (told,) = beside(recipe.published, recipe.cells, ())

@@ -40,6 +40,7 @@ FOLDS = """\
   - where: {dataset.params.subjects: [2]}
     set: {conditioner.train.lr: 5e-3}
 """
+UNTUNED = TUNED.partition("arms:")[0] + "arms:\n" + FOLDS
 desk = pytest.fixture(desk_in)
 
 
@@ -71,6 +72,7 @@ def test_what_replaces_an_axis_picks_the_arm_of_the_value_that_it_gives(desk: De
     assert replaced_text(one.cells) == []
     as_axis = desk.load(TUNED, "grid.encoder=[nice]")
     assert [cell.encoder for cell in one.cells] == [cell.encoder for cell in as_axis.cells]
+    assert told(as_axis) == told(one)
 
 
 def test_several_that_replace_axes_pick_it_together(desk: Desk) -> None:
@@ -224,6 +226,30 @@ def test_a_later_arm_without_trials_takes_what_was_tuned(desk: Desk) -> None:
     assert found["eegnet"] == ((ENCODER_RATE,), ())
 
 
+def test_a_later_arm_takes_what_lies_below_its_path(desk: Desk) -> None:
+    text = SMALL + (
+        "arms:\n"
+        "  - {where: {seed: 0}, set: {conditioner.train.lr: 1e-2}, trials: [{lr: 1e-2, val: 1}]}\n"
+        "  - {where: {seed: 0}, set: {conditioner.train.lr.attn2: 1e-4}}\n"
+        "seed: 0\n"
+    )
+    (cell,) = desk.load(text).cells
+    assert (cell.tuned, cell.given) == ((), ("conditioner.train.lr.attn2",))
+
+
+def test_what_another_component_does_not_have_is_not_given(desk: Desk) -> None:
+    text = SMALL + (
+        "seed: 0\n"
+        "arms:\n"
+        "  - where: {seed: 0}\n"
+        "    set: {encoder.params.kernel_seconds: 0.2, encoder.train.lr: 1}\n"
+    )
+    (cell,) = desk.load(text).cells
+    assert cell.given == ("encoder.params.kernel_seconds", ENCODER_RATE)
+    (cell,) = desk.load(text, "encoder=lstm").cells
+    assert cell.given == (ENCODER_RATE,)
+
+
 # ---- written out and read again
 
 
@@ -256,7 +282,7 @@ def test_a_recipe_written_out_tells_what_was_tuned_and_given(
 )  # fmt: skip
 def test_a_list_of_cells_takes_overrides_as_the_grid_does(desk: Desk, override: str) -> None:
     text = changed(("eegnet, nice, {name: shallow_conv_net, params: {embed_dim: 16}}", "nice"),
-                   ("[[1], [2]]", "[[1]]"), text=TUNED + FOLDS)  # fmt: skip
+                   ("[[1], [2]]", "[[1]]\n  seed: [0]"), text=TUNED + FOLDS)  # fmt: skip
     start = text.index("  - where: {encoder: eegnet}")
     text = text[:start] + text[text.index("  - where: {encoder: nice}") :]
     start = text.index("  - where: {encoder: shallow")
@@ -281,11 +307,12 @@ def test_a_listed_cell_that_was_moved_is_no_longer_tuned(desk: Desk) -> None:
     ("override", "axis"),
     [("encoder=nice", "encoder"), ("dataset.params.subjects=[2]", "dataset.params.subjects")],
 )
+@pytest.mark.parametrize("text", [TUNED, UNTUNED], ids=["tuned", "given"])
 def test_a_list_of_cells_does_not_give_one_the_arm_of_another(
-    desk: Desk, override: str, axis: str
+    desk: Desk, text: str, override: str, axis: str
 ) -> None:
     """The list knows what arms set, not for whom: of subject 1 it would be trained on 2 to 6."""
-    listed = dump(desk.load(TUNED + FOLDS).resolved)
+    listed = dump(desk.load(text).resolved)
     assert desk.errors(listed, override) == [
         f"--set {override}: this recipe lists its cells, with what arms set in them for another "
         f"{axis}; take the recipe that it was made from"

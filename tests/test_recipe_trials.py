@@ -147,6 +147,16 @@ def test_values_are_looked_for_under_their_names(desk: Desk) -> None:
     )
 
 
+def test_a_rate_by_group_is_not_called_lr_among_other_values(desk: Desk) -> None:
+    given = "{conditioner.train.lr.projection: 1e-2}"
+    trials = "[{lr: 1e-2, batch_size: 4, val: 1}, {lr: 1e-3, batch_size: 8, val: 0}]"
+    assert tried(desk, given, trials) == (
+        "no trial of this arm has projection 0.01; they have: lr 0.01, batch_size 4; lr 0.001, "
+        "batch_size 8"
+    )
+    assert tried(desk, given, trials.replace("lr:", "projection:")) == {"projection"}
+
+
 def test_a_value_under_the_name_of_another_was_not_tried(desk: Desk) -> None:
     given = "{conditioner.train.lr: {projection: 1e-2, attn2: 1e-2}}"
     trials = "[{projection: 1e-2, val: 1}, {attn2: 1e-2, val: 1}]"
@@ -189,6 +199,9 @@ def test_a_mapping_is_a_value_too(desk: Desk) -> None:
     assert "no trial of this arm has limit {'train': 50}" in str(
         tried(desk, given.replace("60", "50"), trials)
     )
+    both = "{dataset.params.limit: {train: 60}, conditioner.train.lr: 1e-2}"
+    pair = "[{limit: {train: 60}, lr: 1e-2, val: 1}]"
+    assert tried(desk, both, pair) == {"limit", "lr"}
 
 
 # ---- how many were tried

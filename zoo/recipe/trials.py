@@ -53,7 +53,7 @@ def check_trials(written: Node | None, given: Assignments, problems: Problems) -
     Log or None
         None where it is no list.
     """
-    if written is None:
+    if written is None or written.value == []:
         return Log(0, frozenset())
     if not isinstance(written.value, list):
         problems.add(written.where, "must be a list, one entry for each setting that was tried")
@@ -69,7 +69,7 @@ def check_trials(written: Node | None, given: Assignments, problems: Problems) -
     wanted = {path: is_set[path] for path in looked_at or is_set}
     if trials and len(trials) == len(written.value):
         _check_chosen(trials, values, wanted, given, problems)
-    return Log(len(written.value), frozenset(wanted if trials else ()))
+    return Log(len(written.value), frozenset(wanted))
 
 
 def _trial(node: Node, problems: Problems) -> _Trial | None:
