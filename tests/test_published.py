@@ -62,6 +62,34 @@ def test_what_stands_in_for_what_a_figure_is_about(desk: Desk) -> None:
     assert recipe.simulated == {"pocket"}
 
 
+def test_a_figure_that_is_not_computed_here_is_about_the_encoder_all_the_same(desk: Desk) -> None:
+    recipe = desk.load(SMALL + PUBLISHED, "seed=1", "metrics=[kappa]")
+    (told,) = beside(recipe.published, recipe.cells, ())
+    assert told["why_not"] is None
+    pictures = SMALL + PUBLISHED.replace("accuracy", "image_class_accuracy")
+    for drawn, why in (("1", "not comparable: a small denoiser stands in"), ("0", None)):
+        override = f"pipeline.sample.images_per_trial={drawn}"
+        recipe = desk.load(pictures, "seed=1", "metrics=[kappa]", override)
+        (told,) = beside(recipe.published, recipe.cells, ())
+        assert told["why_not"] == why
+    unknown = SMALL + PUBLISHED.replace("accuracy", "acuracy")
+    recipe = desk.load(unknown, "seed=1")  # with --set figures are not judged
+    (told,) = beside(recipe.published, recipe.cells, ())
+    assert told["why_not"] == "not comparable: a small denoiser stands in"
+
+
+def test_with_recordings_and_a_small_denoiser_accuracies_are_comparable(tmp_path: Path) -> None:
+    """A mixed scale: the EEG is real, and the denoiser has no part in an accuracy."""
+    recipe = load_recipe("encoders", data_root=tmp_path)
+    assert (recipe.scale, recipe.simulated) == ("mixed", frozenset())
+    told = beside(recipe.published, recipe.cells, recipe.simulated)
+    assert [figure["comparable"] for figure in told] == [True] * 4
+    here = load_recipe("encoders", weights_root=tmp_path)
+    assert (here.scale, here.simulated) == ("mixed", {"pocket"})
+    told = beside(here.published, here.cells, here.simulated)
+    assert {figure["why_not"] for figure in told} == {"not comparable: simulated EEG stands in"}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -155,6 +183,37 @@ def test_a_label_of_ours_is_a_share_too(desk: Desk) -> None:
         "published: [{metric: hits, value: 37.4, source: Table 1}]\n"
     )
     assert "'hits' is a share" in desk.errors(text)[0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "bounds"),
+    [
+        ("kappa", 55, "at most 1"),
+        ("f1", 55, "at most 1"),
+        ("two_way", 93, "at most 1"),
+        ("ssim", 35, "at most 1"),
+        ("pixcorr", 15, "at most 1"),
+        ("clip_similarity", 77, "at most 1"),
+        ("retrieval_hungarian", 40, "at most 1"),
+        ("n_way", 40, "a share, from 0 to 1"),
+        ("accuracy", -0.1, "a share, from 0 to 1"),
+        ("kappa", -0.1, None),
+        ("kappa", 1, None),
+        ("accuracy", 1, None),
+        ("fid", 55, None),
+        ("psnr", 20, None),
+        ("inception_score", 11.7, None),
+    ],
+)
+def test_what_is_never_above_one(desk: Desk, metric: str, value: float, bounds: str | None) -> None:
+    text = SMALL + f"published: [{{metric: {metric}, value: {value}, source: Table 1}}]\n"
+    if bounds is None:
+        assert desk.load(text).published
+        return
+    assert desk.errors(text) == [
+        f"r.yaml:11 published[0].value: {metric!r} is {bounds}, got {value:g}; a percentage is "
+        "divided by 100"
+    ]
 
 
 def test_which_metrics_are_shares() -> None:

@@ -124,6 +124,122 @@ def test_every_question_that_ships_can_be_answered_at_each_scale(name: str, tmp_
         assert [block["label"] for block in asked] == [block.label for block in recipe.analyses]
 
 
+# ---- differences of differences
+
+
+HALVES = (
+    SMALL
+    + """\
+grid: {conditioner: [linear, lora], encoder: [eegnet, nice], seed: [0, 1]}
+analyses:
+  - name: difference
+    params:
+      metric: accuracy
+      a: {conditioner: linear}
+      b: {conditioner: lora}
+      when: {encoder: eegnet}
+      than: {encoder: nice}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("      than: {encoder: nice}\n", "", "'when' needs 'than' beside it"),
+        ("      when: {encoder: eegnet}\n", "", "'than' needs 'when' beside it"),
+        ("than: {encoder: nice}", "than: {encoder: eegnet}",
+         "'when' and 'than' name the same paths, with other values"),
+        ("than: {encoder: nice}", "than: {seed: 0}",
+         "'when' and 'than' name the same paths, with other values"),
+        ("a: {conditioner: linear}", "a: {conditioner: linear, encoder: nice}",
+         "'encoder' stands in 'when' and in an arm; leave it to one"),
+        ("b: {conditioner: lora}", "b: {conditioner: lora, encoder: nice}",
+         "'encoder' stands in 'when' and in an arm; leave it to one"),
+        ("when: {encoder: eegnet}\n      than: {encoder: nice}",
+         "when: {seed: 0}\n      than: {seed: 1}",
+         "'when' and 'than' choose other seeds, and what is compared agrees in the seed; leave "
+         "'seed' out"),
+    ],
+    ids=["when alone", "than alone", "equal", "other paths", "in a", "in b", "seeds"],
+)  # fmt: skip
+def test_halves_that_part_nothing(desk: Desk, old: str, new: str, message: str) -> None:
+    assert desk.load(HALVES).analyses
+    text = changed((old, new), text=HALVES)
+    assert desk.errors(text) == [f"r.yaml:14 analyses[0].params: {message}"]
+    assert desk.errors(text, "encoder.train.epochs=9") == [
+        f"r.yaml:14 analyses[0].params: {message}"
+    ], "no override mends it"
+
+
+def test_halves_that_agree_nowhere(desk: Desk) -> None:
+    """Each half has its pairs, of a seed that the other does not have."""
+    cells = "".join(
+        f"  - {{coords: {{conditioner: {c}, encoder: {e}, seed: {s}}}, seed: {s}, encoder: "
+        f"{{name: {e}, train: {{epochs: 1}}}}, conditioner: {{name: {c}, train: {{steps: 20}}}}}}\n"
+        for e, s in (("eegnet", 0), ("nice", 1))
+        for c in ("linear", "lora")
+    )
+    head, _, rest = HALVES.partition("grid:")
+    (found,) = desk.errors(head + "cells:\n" + cells + rest.partition("\n")[2])
+    assert found.endswith(
+        "analyses[0].params: no pair like conditioner=linear,encoder=eegnet,seed=0 agrees with one "
+        "like conditioner=linear,encoder=nice,seed=1 in the seed and every other axis"
+    )
+
+
+# ---- levels and settings
+
+
+FEW = SMALL.replace("[accuracy]", "[accuracy, kappa]") + (
+    "grid: {encoder: [eegnet, nice, lstm], seed: [0, 1]}\n"
+    "analyses:\n"
+    "  - {name: ANALYSIS, params: {metric: accuracy, WHAT}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("analysis", "what", "lacking"),
+    [
+        ("spread", "axis: encoder", None),
+        ("spread", "axis: seed", "levels of seed, the cells have 2"),
+        ("spread", "axis: encoder, where: {encoder: nice}", "levels of encoder, the cells have 1"),
+        ("rank_correlation", "by: kappa", None),
+        ("rank_correlation", "by: kappa, where: {encoder: lstm}",
+         "settings beside the seed, the cells have 1"),
+    ],
+)  # fmt: skip
+def test_three_levels_or_settings(
+    desk: Desk, analysis: str, what: str, lacking: str | None
+) -> None:
+    text = FEW.replace("ANALYSIS", analysis).replace("WHAT", what)
+    place = "r.yaml:13 analyses[0].params: needs at least 3 "
+    if lacking is None:
+        assert desk.load(text).analyses
+        fewer = desk.load(text, "grid.encoder=[eegnet, nice]")
+        assert fewer.analyses, "what the command line took is left to the answer"
+        assert "analyses" not in fewer.resolved
+        there = changed(("eegnet, nice, lstm", "eegnet, nice"), text=text)
+        (found,) = desk.errors(there)
+        assert found.startswith(place)
+        assert found.endswith("the cells have 2")
+    else:
+        assert desk.errors(text) == [place + lacking]
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("where: {encoder: nice}", "params.axis: analysis 'spread' needs 'axis'"),
+        ("axis: encodr", "params.axis: unknown path 'encodr'"),
+        ("axis: encoder, where: nice", "params.where: must be a mapping of paths to values"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_question_is_said_once(desk: Desk, what: str, message: str) -> None:
+    (found,) = desk.errors(FEW.replace("ANALYSIS", "spread").replace("WHAT", what))
+    assert message in found
+
+
 @component("analysis")
 class Interaction:
     """A question about two arms, here and there."""

@@ -31,7 +31,8 @@ class Variant:
 
     ``bare`` is the tree without arms, which says whom they are about: they may change it.
     ``tuned`` and ``given`` are the dotted paths of what arms set in it, by trials and without.
-    ``replaced`` is what overrides took from it, and from those that are alike under them.
+    ``replaced`` is what overrides took from it, and from those that are alike under them;
+    ``lost_arm``: they made it one that is of no arm with trials.
     """
 
     coords: dict[str, Any]
@@ -139,16 +140,21 @@ def _with_arms_told(
     """
     assert variant.bare is not None
     seen = merge(variant.bare, top)
-    holding = [arm for arm in arms if arm.n_trials and arm.holds(seen)]
-    below = untouched(owners, leaves(top))
-    here = [path for path in below if variant.tree.at(path) is not None]
-    chosen = [path for path in here if path in owners[path].tried and owners[path] in holding]
+    tried = [arm for arm in arms if arm.n_trials]
+    own = [arm for arm in tried if arm.holds(variant.bare) and arm.holds(seen)]
+    standing = left_standing(owners, variant.tree, top)
+    tuned = [path for path in standing if owners[path] in own and path in owners[path].tried]
     return replace(
         variant,
-        tuned=tuple(".".join(path) for path in here if path in chosen),
-        given=tuple(".".join(path) for path in here if path not in chosen),
-        lost_arm=not holding and any(arm.n_trials for arm in arms),
+        tuned=tuple(".".join(path) for path in tuned),
+        given=tuple(".".join(path) for path in standing if path not in tuned),
+        lost_arm=bool(tried) and not own,
     )
+
+
+def left_standing(by_arms: Iterable[Path], tree: Node, top: Node) -> list[Path]:
+    """Return the paths of what arms set that a cell still has of them, the overrides on top."""
+    return [path for path in untouched(by_arms, leaves(top)) if tree.at(path) is not None]
 
 
 def overridden(tree: Node, chosen: Assignments, top: Node, by_arms: Iterable[Path] = ()) -> Variant:
@@ -213,14 +219,18 @@ def _below(tree: Node, axis: Path, paths: list[Path]) -> Any:
 
 
 def distinct(variants: Sequence[Variant]) -> list[Variant]:
-    """Return the variants without those that equal an earlier one, which takes what they lost."""
+    """Return the variants without those that equal another, which takes what they lost.
+
+    Of two that are equal, it is the first, unless it alone has lost its arm.
+    """
     seen: dict[str, Variant] = {}
     for variant in variants:
         text = json.dumps(plain(variant.tree), sort_keys=True)
-        first = seen.setdefault(text, variant)
-        if first is not variant:
-            theirs = tuple(replace(one, left_out=True) for one in variant.replaced)
-            seen[text] = replace(first, replaced=first.replaced + theirs)
+        kept = gone = seen.setdefault(text, variant)
+        if kept is not variant:
+            kept, gone = (variant, kept) if kept.lost_arm else (kept, variant)
+            theirs = tuple(replace(one, left_out=True) for one in gone.replaced)
+            seen[text] = replace(kept, replaced=kept.replaced + theirs)
     return list(seen.values())
 
 

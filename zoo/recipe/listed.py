@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from registry.errors import did_you_mean
-from zoo.recipe.arms import untouched
 from zoo.recipe.errors import Problems
-from zoo.recipe.grid import VARIED, Variant, axis_problem, distinct, is_overridden, overridden
+from zoo.recipe.grid import (
+    VARIED,
+    Variant,
+    axis_problem,
+    distinct,
+    is_overridden,
+    left_standing,
+    overridden,
+)
 from zoo.recipe.layers import layer, leaves, merge, normalised, without
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import Assignments, Path, path_problem
@@ -22,8 +29,9 @@ def listed(base: Node, cells: Node, overrides: Assignments, problems: Problems) 
     if not isinstance(cells.value, list) or not cells.value:
         problems.add(cells.where, "must be a list of cells")
         return [Variant({}, merge(base, top))]
-    found = [_variant(base, cell, top, problems) for cell in cells.value]
-    return distinct([variant for variant in found if variant is not None])
+    read = [_variant(base, cell, top, problems) for cell in cells.value]
+    found = distinct([variant for variant in read if variant is not None])
+    return found or [Variant({}, merge(base, top))]
 
 
 def _variant(base: Node, cell: Node, top: Node, problems: Problems) -> Variant | None:
@@ -48,28 +56,37 @@ def _variant(base: Node, cell: Node, top: Node, problems: Problems) -> Variant |
     tree = normalised(Node({**base.entries(), **known}, base.where))
     chosen = [(axis, node) for axis, node in written if not is_overridden(axis, top, tree)]
     variant = overridden(tree, chosen, top, (*tuned, *given))
-    kept = [
-        path
-        for path in untouched([*tuned, *given], leaves(top))
-        if variant.tree.at(path) is not None
-    ]
-    another = _is_another(variant.tree, tree, written)
-    still = [] if another else [path for path in kept if path in tuned]
+    moved = _moved(written, tree, variant.tree)
+    for axis in moved:
+        if (tuned or given) and is_overridden(axis, top, tree):
+            problems.add(
+                top.locate(axis),
+                "this recipe lists its cells, with what arms set in them for another "
+                f"{'.'.join(axis)}; take the recipe that it was made from",
+            )
+    standing = left_standing([*tuned, *given], variant.tree, top)
+    still = [] if moved else [path for path in standing if path in tuned]
     return replace(
         variant,
         tuned=tuple(".".join(path) for path in still),
-        given=tuple(".".join(path) for path in kept if path not in still),
-        lost_arm=bool(tuned) and another,
+        given=tuple(".".join(path) for path in standing if path not in still),
+        lost_arm=bool(tuned and moved),
     )
 
 
-def _is_another(after: Node, before: Node, written: Assignments) -> bool:
-    """Say whether overrides moved a cell to another place of the grid, its seed aside.
+def _moved(written: Assignments, before: Node, after: Node) -> list[Path]:
+    """Return the axes on which overrides have moved a cell, the seed aside.
 
     What trials chose for it they chose for the place where it was.
     """
-    places = layer([one for one in written if one[0] != ("seed",)], before.where)
-    return any(after.at(leaf) != before.at(leaf) for leaf in leaves(places))
+    return [
+        axis
+        for axis, node in written
+        if axis != ("seed",)
+        and any(
+            after.at(leaf) != before.at(leaf) for leaf in leaves(layer([(axis, node)], node.where))
+        )
+    ]
 
 
 def _paths(cell: Node, key: str, problems: Problems) -> list[Path]:

@@ -28,6 +28,7 @@ from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import Assignments, parse_overrides
 from zoo.recipe.published import check_published
 from zoo.recipe.published import require_cells as require_cells_of_figures
+from zoo.recipe.replaced import require_told_apart
 from zoo.recipe.resolve import Resolver
 from zoo.recipe.resolved import resolved
 from zoo.recipe.schema import CELL_KEYS, FILE_KEYS
@@ -101,6 +102,8 @@ def _load(
 
     variants = file.variants(applied, overrides_given, more_axes, problems)
     ids = cell_ids([variant.coords for variant in variants])
+    if overrides and not problems:
+        require_told_apart(ids, problems)
     resolver = Resolver(problems)
     found = [
         None

@@ -146,7 +146,8 @@ def _stands_in(ours: Sequence[Cell], simulated: Collection[str], *, drawn: bool)
 
 def _is_of_encoder(label: str, cells: Sequence[Cell]) -> bool:
     """Say whether a metric, by its label, is of the EEG encoder alone."""
-    names = {metric.name for cell in cells for metric in cell.metrics if metric.label == label}
+    named = {metric.name for cell in cells for metric in cell.metrics if metric.label == label}
+    names = named or {label}.intersection(METRICS.names())  # not computed here, shown all the same
     needs = [set(METRICS.spec(name).meta.get("needs", ())) for name in names]
     return bool(needs) and not any(one & {*OF_PICTURES, "gap"} for one in needs)
 

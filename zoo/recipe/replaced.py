@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from zoo.recipe.cells import Cell, Replaced
+from zoo.recipe.errors import Problems, Where
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import Path
 from zoo.recipe.schema import shown
@@ -34,10 +36,24 @@ def replaced(before: Node, after: Node, paths: Iterable[Path]) -> tuple[Replaced
     return tuple(found)
 
 
+def require_told_apart(ids: Sequence[str], problems: Problems) -> None:
+    """Note cells of one name: overrides have left in each what suited it before.
+
+    What an arm set, or in a list of cells a component's own way of training.
+    """
+    for name, count in Counter(ids).items():
+        if count > 1:
+            problems.add(
+                Where("--set"),
+                f"makes {count} cells {name}, which differ in what suited each before; choose from "
+                "the grid of the recipe instead: --set grid.PATH=[...]",
+            )
+
+
 def replaced_text(cells: Sequence[Cell]) -> list[str]:
     """Return a sentence for each value of ``--set`` that stands where cells had one of their own.
 
-    And one for cells that it made unlike all that trials were given to.
+    And one for cells that it made to be of no arm with trials.
 
     Examples
     --------
@@ -62,7 +78,7 @@ def _sentence(said: str, found: Sequence[Replaced]) -> str:
 
 
 def _untuned(cells: Sequence[Cell]) -> list[str]:
-    """Return what to know of cells of no arm that trials were given to; nothing without any."""
+    """Return one sentence on the cells that have lost their arm; nothing where none has."""
     found = [cell.id for cell in cells if cell.lost_arm]
     if not found:
         return []

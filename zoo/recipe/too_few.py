@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from zoo.recipe.cells import Block, Cell
 from zoo.recipe.where import matches, value_at
 
-#: What of an analysis there have to be three of: levels of its axis, settings of the grid.
+#: How many levels of its axis `spread` needs, and `rank_correlation` settings of the grid.
 _LEAST = 3
-_LEVELS, _SETTINGS = ("spread",), ("rank_correlation",)
 
 
 def too_few(block: Block, cells: Sequence[Cell]) -> str | None:
@@ -23,11 +22,11 @@ def too_few(block: Block, cells: Sequence[Cell]) -> str | None:
     cells : sequence of Cell
     """
     found = [cell for cell in cells if matches(cell, block.params.get("where") or {})]
-    if block.name in _LEVELS:
+    if block.name == "spread":
         axis = block.params["axis"]
         count = len({str(value_at(cell, axis)) for cell in found})
         what = f"levels of {axis}"
-    elif block.name in _SETTINGS:
+    elif block.name == "rank_correlation":
         places = [{a: v for a, v in cell.coords.items() if a != "seed"} for cell in found]
         count = len({json.dumps(place, sort_keys=True) for place in places})
         what = "settings beside the seed"

@@ -33,11 +33,6 @@ class _Trial:
     tried: dict[str, Any]
     score: float
 
-    @property
-    def values(self) -> list[tuple[Path, Any]]:
-        """Return what was tried as names, outermost first, and values."""
-        return list(_values(self.tried))
-
 
 def check_trials(written: Node | None, given: Assignments, problems: Problems) -> Log | None:
     """Return what was tried; note what is wrong with the log.
@@ -48,8 +43,9 @@ def check_trials(written: Node | None, given: Assignments, problems: Problems) -
         The list under ``trials``.
     given : list of (path, Node)
         What the arm sets. A value is looked for in each trial under the name with which its path
-        ends; in trials of one value under any name. Several may share the best score, and any of
-        these may be chosen. What no trial names is fixed, and not looked for.
+        ends. A trial of one value may call it otherwise: it is that of the learning rates, or
+        where the arm sets none, of all that it sets. What no trial names is fixed, and not looked
+        for. Several may share the best score, and any of these may be chosen.
     problems : Problems
 
     Returns
@@ -57,7 +53,7 @@ def check_trials(written: Node | None, given: Assignments, problems: Problems) -
     Log or None
         None where it is no list.
     """
-    if written is None:
+    if written is None or written.value == []:
         return Log(0, frozenset())
     if not isinstance(written.value, list):
         problems.add(written.where, "must be a list, one entry for each setting that was tried")
@@ -65,15 +61,14 @@ def check_trials(written: Node | None, given: Assignments, problems: Problems) -
     trials = [trial for node in written.value if (trial := _trial(node, problems)) is not None]
     for index, trial in enumerate(trials):
         if any(same(trial.tried, other.tried) for other in trials[:index]):
-            problems.add(trial.node.where, f"{_words(trial)} is listed twice")
+            problems.add(trial.node.where, f"{_words(trial.tried)} is listed twice")
     here = layer(given, written.where)
-    wanted = {
-        path: plain(node)
-        for path in _looked_at(list(leaves(here)), trials)
-        if (node := here.at(path)) is not None
-    }
+    is_set = {path: plain(node) for path in leaves(here) if (node := here.at(path)) is not None}
+    values = [_at_paths(trial, list(is_set)) for trial in trials]
+    looked_at = [path for path in is_set if any(path in one for one in values)]
+    wanted = {path: is_set[path] for path in looked_at or is_set}
     if trials and len(trials) == len(written.value):
-        _check_chosen(trials, wanted, given, problems)
+        _check_chosen(trials, values, wanted, given, problems)
     return Log(len(written.value), frozenset(wanted))
 
 
@@ -97,44 +92,43 @@ def _trial(node: Node, problems: Problems) -> _Trial | None:
     return _Trial(node, written, float(score))
 
 
-def _looked_at(paths: Sequence[Path], trials: Sequence[_Trial]) -> list[Path]:
-    """Return what the trials are about: what they name, and under free names the learning rates.
-
-    Where an arm sets no rate, either, free names are about all that it sets.
-    """
-    names = [name for trial in trials for name, _ in trial.values]
-    named = [path for path in paths if any(_ends(name, path) for name in names)]
-    if all(any(_ends(name, path) for path in paths) for name in names):
+def _at_paths(trial: _Trial, paths: Sequence[Path]) -> dict[Path, Any]:
+    """Return what a trial had at some of the paths that its arm sets."""
+    named = {
+        path: value for path in paths for name, value in _values(trial.tried) if _ends(name, path)
+    }
+    if named or len(trial.tried) > 1:
         return named
-    rates = [path for path in paths if "lr" in path and path not in named]
-    return [*named, *rates] or list(paths)
+    (value,) = trial.tried.values()
+    return dict.fromkeys([path for path in paths if "lr" in path] or paths, value)
 
 
 def _check_chosen(
-    trials: list[_Trial], wanted: dict[Path, Any], given: Assignments, problems: Problems
+    trials: Sequence[_Trial],
+    values: Sequence[dict[Path, Any]],
+    wanted: dict[Path, Any],
+    given: Assignments,
+    problems: Problems,
 ) -> None:
     """Note that what the arm sets was not tried, or that something tried was better."""
-    chosen = [t for t in trials if all(_has(t, path, value) for path, value in wanted.items())]
-    values = ", ".join(map(shown, wanted.values()))
+    chosen = [
+        trial
+        for trial, found in zip(trials, values, strict=True)
+        if all(path in found and same(found[path], value) for path, value in wanted.items())
+    ]
+    set_here = ", ".join(f"{path[-1]} {shown(value)}" for path, value in wanted.items())
     place = given[0][1].where
     if not chosen:
-        tried = "; ".join(map(_words, trials))
-        problems.add(place, f"no trial of this arm has {values}; they have: {tried}")
+        tried = "; ".join(_words(trial.tried) for trial in trials)
+        problems.add(place, f"no trial of this arm has {set_here}; they have: {tried}")
         return
     best, mine = (max(some, key=lambda trial: trial.score) for some in (trials, chosen))
     if mine.score < best.score:
         problems.add(
             place,
-            f"{values} reached {mine.score:g} in its trial and {_words(best)} reached "
+            f"{set_here} reached {mine.score:g} in its trial and {_words(best.tried)} reached "
             f"{best.score:g}: set what was best",
         )
-
-
-def _has(trial: _Trial, path: Path, wanted: Any) -> bool:
-    named = [value for name, value in trial.values if _ends(name, path)]
-    if not named and len(trial.values) == 1:
-        named = [trial.values[0][1]]
-    return any(same(value, wanted) for value in named)
 
 
 def _ends(name: Path, path: Path) -> bool:
@@ -149,14 +143,14 @@ def _ends(name: Path, path: Path) -> bool:
     return name[-1] == path[-1] and all(key in steps for key in name)
 
 
-def _values(value: Any, name: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yield the values of a mapping and of mappings inside it, each with its name."""
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from _values(inner, (*name, *str(key).split(".")))
-    else:
+def _values(tried: dict[str, Any], inside: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield each value of a mapping and of mappings inside it, which are values, too, by name."""
+    for key, value in tried.items():
+        name = (*inside, *key.split("."))
         yield name, value
+        if isinstance(value, dict):
+            yield from _values(value, name)
 
 
-def _words(trial: _Trial) -> str:
-    return ", ".join(f"{key} {shown(value)}" for key, value in trial.tried.items())
+def _words(tried: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {shown(value)}" for key, value in tried.items())
