@@ -41,7 +41,7 @@ def recipe(*cells: Cell, name: str = "toys") -> Recipe:
     return Recipe(
         name=name, summary="toys", path=Path("toys.yaml"), text="", sources={}, seed=0,
         scale="pocket", data="simulated", weights="pocket", stand_ins=("data", "weights"),
-        cells=cells or (CELL,), resolved={"schema": 1, "name": name},
+        simulated=frozenset({"toy"}), cells=cells or (CELL,), resolved={"schema": 1, "name": name},
     )  # fmt: skip
 
 

@@ -98,20 +98,25 @@ def test_eeg_channel_net_has_every_shape_of_the_authors():
 def test_eeg_channel_net_has_the_layers_of_the_authors():
     with torch.device("meta"):
         encoder = EEGChannelNet(**PAPER)
-    temporal = [layer[2] for layer in encoder.temporal]
+    temporal = [layer[3] for layer in encoder.temporal]
     assert {(c.kernel_size, c.stride, c.out_channels) for c in temporal} == {((1, 33), (1, 2), 10)}
     assert [c.dilation for c in temporal] == [(1, 1), (1, 2), (1, 4), (1, 8)]
-    assert [c.padding for c in temporal] == [(0, 16), (0, 32), (0, 64), (0, 128)]
-    spatial = [layer[2] for layer in encoder.spatial]
+    assert [layer[2].padding[:2] for layer in encoder.temporal] == [
+        (16, 16), (32, 32), (64, 64), (128, 128)
+    ]  # fmt: skip
+    spatial = [layer[3] for layer in encoder.spatial]
     assert {(c.stride, c.out_channels) for c in spatial} == {((2, 1), 50)}
     assert [c.kernel_size for c in spatial] == [(128, 1), (64, 1), (42, 1), (32, 1)]
-    assert [c.padding for c in spatial] == [(63, 0), (31, 0), (20, 0), (15, 0)]
-    downs = [layer[2] for layer in encoder.residual[1::2]]
-    assert [(c.kernel_size, c.stride, c.padding) for c in downs] == [((3, 3), (2, 2), (0, 0))] * 4
+    assert [layer[2].padding for layer in encoder.spatial] == [
+        (0, 0, 63, 63), (0, 0, 31, 31), (0, 0, 20, 20), (0, 0, 15, 15)
+    ]  # fmt: skip
+    downs = [layer[3] for layer in encoder.residual[1::2]]
+    assert [(c.kernel_size, c.stride) for c in downs] == [((3, 3), (2, 2))] * 4
     layers = [*encoder.temporal, *encoder.spatial, *encoder.residual[1::2], encoder.final]
-    order = [nn.BatchNorm2d, nn.ReLU, nn.Conv2d, nn.Dropout2d]
+    order = [nn.BatchNorm2d, nn.ReLU, nn.ZeroPad2d, nn.Conv2d, nn.Dropout2d]
     assert all([type(part) for part in layer] == order for layer in layers)
-    assert {layer[3].p for layer in layers} == {0.2}
+    assert {layer[3].padding for layer in layers} == {(0, 0)}
+    assert {layer[4].p for layer in layers} == {0.2}
 
 
 def test_eeg_channel_net_has_the_size_of_the_authors():
@@ -151,3 +156,19 @@ def test_eeg_channel_net_takes_any_size(n_chans: int, n_times: int):
         assert {layer(x).shape[2] for layer in encoder.spatial} == {(n_chans + 1) // 2}
         tokens_BLD = encoder(torch.empty(2, n_chans, n_times), torch.empty(2))
     assert tokens_BLD.shape == (2, 1, 1000)
+
+
+def test_kernels_over_all_rows_have_the_gradients_of_double_precision():
+    """Padded by the convolution itself they have not, on some CPUs: 1e27 times too large."""
+
+    def gradients(dtype: torch.dtype) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        encoder = EEGChannelNet(
+            n_chans=32, n_times=60, sfreq=100.0, temporal_filters=5, spatial_filters=12
+        )
+        encoder.to(dtype).eval()(noise(2, 32, 60).to(dtype), torch.zeros(2)).sum().backward()
+        return {name: p.grad.double() for name, p in encoder.named_parameters()}
+
+    single, double = gradients(torch.float32), gradients(torch.float64)
+    for name, expected in double.items():
+        assert (single[name] - expected).norm() <= 1e-2 * expected.norm(), name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -159,6 +160,26 @@ def gradients_reach_every_parameter(case: Case) -> None:
     assert not missing, f"no gradient reaches {missing}"
 
 
+def gradients_do_not_hang_on_the_kernel(case: Case) -> None:
+    """The gradients of oneDNN's kernels, torch's default on CPUs, are those of torch's own.
+
+    Of some convolutions they are not: output one column wide and 14 to 19 wide kernels, or padded
+    and as high as the maps. Nothing else shows it; the loss falls, only less.
+    """
+    for geometry in within_limits(case):
+        encoder = build(case, geometry)
+        default = _gradients(encoder, geometry, onednn=True)
+        own = _gradients(encoder, geometry, onednn=False)
+        largest = max(float(gradient.norm()) for gradient in own.values())
+        for name, gradient in own.items():
+            off = float((default[name] - gradient).norm())
+            assert off <= 0.01 * float(gradient.norm()) + 1e-4 * largest, (
+                f"the gradient of {name} at (n_chans, n_times, sfreq) = {geometry} hangs on "
+                "torch.backends.mkldnn: write its convolution in another way (over time alone, "
+                "or padded before it)"
+            )
+
+
 def weights_survive_safetensors(case: Case) -> None:
     """Saved and loaded into a fresh encoder, the weights give the same tokens."""
     encoder, fresh = build(case), build(case, seed=1)
@@ -191,6 +212,20 @@ def learns_sixteen_trials(case: Case) -> None:
     raise AssertionError(f"{right} of 16 after 200 steps")
 
 
+def _gradients(
+    encoder: nn.Module, geometry: tuple[int, int, float], *, onednn: bool
+) -> dict[str, Tensor]:
+    """Return the gradient of every trainable parameter it reaches."""
+    encoder.zero_grad(set_to_none=True)
+    generator = torch.Generator().manual_seed(1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="TF32 acceleration")  # torch's, of its own flags
+        with torch.backends.mkldnn.flags(enabled=onednn):
+            tokens_BLD = encoder(eeg(geometry), subjects())
+            (tokens_BLD * torch.randn(tokens_BLD.shape, generator=generator)).sum().backward()
+    return {n: p.grad for n, p in encoder.named_parameters() if p.grad is not None}
+
+
 def _input_gradient(case: Case) -> Tensor:
     """Return the absolute influence of every input value, summed over a batch, ``(C, T)``."""
     encoder, x = build(case), eeg().requires_grad_()
@@ -212,6 +247,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     unseen_subjects_are_taken,
     same_seed_same_weights,
     gradients_reach_every_parameter,
+    gradients_do_not_hang_on_the_kernel,
     weights_survive_safetensors,
     learns_sixteen_trials,
 )

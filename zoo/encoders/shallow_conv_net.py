@@ -12,11 +12,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from registry import component
 from zoo.encoders._braindecode import braindecode_models, embed, one_token, samples
 from zoo.encoders._shape import require_shape
+
+
+class MergedConv(nn.Module):
+    """The temporal and the spatial convolution in one, as braindecode merges them, but over time.
+
+    As a convolution of one map of time x channels it gets wrong gradients from some of torch's
+    kernels for CPUs, with 14 to 19 channels; over time, with the channels as maps, right ones.
+
+    Parameters
+    ----------
+    conv_time : Conv2d
+        Kernels (n_filters, 1, samples, 1).
+    conv_spat : Conv2d
+        Kernels (n_filters, n_filters, 1, n_chans), no bias.
+    """
+
+    def __init__(self, conv_time: nn.Conv2d, conv_spat: nn.Conv2d):
+        super().__init__()
+        self.conv_time, self.conv_spat = conv_time, conv_spat
+        assert conv_time.bias is not None and conv_spat.bias is None
+
+    def forward(self, eeg_B1TC: Tensor) -> Tensor:
+        """Return maps (B, n_filters, T - samples + 1, 1)."""
+        time_FK, spat_SFC = self.conv_time.weight[:, 0, :, 0], self.conv_spat.weight[:, :, 0]
+        weight_SCK = torch.einsum("fk,sfc->sck", time_FK, spat_SFC)
+        bias_S = spat_SFC.sum(2) @ self.conv_time.bias
+        eeg_BCT = eeg_B1TC[:, 0].transpose(1, 2)
+        return nn.functional.conv1d(eeg_BCT, weight_SCK, bias_S).unsqueeze(-1)
 
 
 @component(
@@ -90,6 +119,8 @@ class ShallowConvNet(nn.Module):
             pool_time_stride=max(1, pool // 5),
             drop_prob=drop_prob,
         )
+        merged = network.conv_time_spat
+        network.conv_time_spat = MergedConv(merged.conv_time, merged.conv_spat)
         n_features = n_filters * network.final_conv_length
         self.network = embed(network, n_features, embed_dim)
 
