@@ -39,6 +39,15 @@ def test_validate_says_what_stands_in() -> None:
     assert zoo("validate", "paper").output.startswith("paper is valid: 1 cell, simulated data")
 
 
+def test_validate_says_what_set_takes_from_cells() -> None:
+    change = ("--set", "encoder.train.lr=1e-3")
+    said = "encoder.train.lr=0.001 (--set) replaces "
+    assert f"\n  {said}" in zoo("validate", "encoders", *change).output
+    (told,) = json.loads(zoo("validate", "encoders", "--json", *change).output)["replaced"]
+    assert told.startswith(said)
+    assert json.loads(zoo("validate", "encoders", "--json").output)["replaced"] == []
+
+
 def test_validate_json_lists_the_mistakes() -> None:
     result = zoo("validate", "paper", "--json", "--set", "encoder=egnet", "--set", "seed=x")
     assert result.exit_code == 2

@@ -62,6 +62,8 @@ def validate(deep: bool, as_json: bool, **request: Any) -> None:
             raise
         print_json({"valid": False, "errors": str(error).splitlines()})
         sys.exit(2)
+    from zoo.recipe.replaced import replaced_text
+
     facts = {
         "valid": True,
         "recipe": recipe.name,
@@ -70,6 +72,7 @@ def validate(deep: bool, as_json: bool, **request: Any) -> None:
         "data": recipe.data,
         "weights": recipe.weights,
         "stand_ins": list(recipe.stand_ins),
+        "replaced": replaced_text(recipe.cells),
         "deep": deep,
     }
     if as_json:
@@ -80,8 +83,8 @@ def validate(deep: bool, as_json: bool, **request: Any) -> None:
         f"{len(recipe.cells)} cell{'s' if len(recipe.cells) != 1 else ''}, "
         f"{recipe.data} data, {recipe.weights} weights"
     )
-    for stand_in in recipe.stand_ins:
-        click.echo(f"  {STAND_INS[stand_in]}")
+    for line in [*(STAND_INS[one] for one in recipe.stand_ins), *facts["replaced"]]:
+        click.echo(f"  {line}")
 
 
 @click.command(cls=ZooCommand)
