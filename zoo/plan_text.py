@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic_core import to_json
+
 from zoo.listing import columns, count_of
 
 #: Most stage runs, and most cells, that the text names; ``--json`` names all.
@@ -23,24 +25,26 @@ GUESS = (
 #: A seed in a label: of the stage, or in the id of the cell.
 _SEED = re.compile(r" · seed -?\d+| \[seed=-?\d+\]|(?<=\[)seed=-?\d+,|,seed=-?\d+(?=[,\]])")
 
-_ONE_LINE = json.JSONEncoder(ensure_ascii=False)
-
 
 def plan_json(plan: Mapping[str, Any]) -> str:
     """Return the plan as JSON, one line for each entry of a list: a grid has thousands of nodes."""
-    entries = [f"  {json.dumps(key)}: {_lines(value)}" for key, value in plan.items()]
+    entries = [f"  {_line(key)}: {_lines(value)}" for key, value in plan.items()]
     return "{\n" + ",\n".join(entries) + "\n}"
 
 
 def _lines(value: Any) -> str:
     whole = isinstance(value, list | dict) and value
     if isinstance(value, list) and whole:
-        items = [_ONE_LINE.encode(item) for item in value]
+        items = [_line(item) for item in value]
         return "[\n    " + ",\n    ".join(items) + "\n  ]"
     if isinstance(value, dict) and whole:
-        items = [f"{_ONE_LINE.encode(k)}: {_ONE_LINE.encode(v)}" for k, v in value.items()]
+        items = [f"{_line(k)}: {_line(v)}" for k, v in value.items()]
         return "{\n    " + ",\n    ".join(items) + "\n  }"
-    return _ONE_LINE.encode(value)
+    return _line(value)
+
+
+def _line(value: Any) -> str:
+    return to_json(value).decode()  # three times as fast as json, for a hundred thousand lines
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:
