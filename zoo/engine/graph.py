@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from zoo.engine.code import Code
 from zoo.recipe.cells import Cell
 from zoo.recipe.replaced import replaced_text
 
 
-@dataclass(frozen=True)
-class Node:
-    """One run of one stage.
+class Node(NamedTuple):
+    """One run of one stage. A tuple, for a large grid has a hundred thousand of them.
 
     Parameters
     ----------
@@ -106,21 +105,26 @@ class Plan:
     cells : tuple of CellPlan
     states : dict
         Key -> "valid", "missing" or "damaged" in the store when the plan was made.
+    needed : dict
+        Cell id -> what `needs` has found.
     """
 
     recipe: str
     nodes: dict[str, Node]
     cells: tuple[CellPlan, ...]
     states: dict[str, str]
+    needed: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def to_run(self) -> list[Node]:
         """The nodes that the store does not hold."""
         return [node for key, node in self.nodes.items() if self.states[key] != "valid"]
 
-    def needs(self, cell: CellPlan) -> set[str]:
-        """Return the keys of every node that `cell` depends on."""
-        return self._with_inputs(cell.results())
+    def needs(self, cell: CellPlan) -> frozenset[str]:
+        """Return the keys of every node that `cell` depends on; looked for once."""
+        if cell.cell.id not in self.needed:
+            self.needed[cell.cell.id] = frozenset(self._with_inputs(cell.results()))
+        return self.needed[cell.cell.id]
 
     def upstream(self, key: str) -> set[str]:
         """Return the keys of every node that the node `key` depends on, itself left out."""

@@ -71,11 +71,8 @@ def _cell(builder: Builder, scores: ScoreNodes, cell: Cell) -> CellPlan:
 
 def _encoded(scores: ScoreNodes, cell: Cell) -> Variant:
     """Return the real thing of a cell that draws nothing."""
-    metrics = {
-        metric.label: scores.evaluate(cell, scores.scored(cell, metric), None, None)
-        for metric in cell.metrics
-    }
-    return Variant(None, None, None, None, metrics)
+    scored = [scores.scored(cell, metric) for metric in cell.metrics]
+    return Variant(None, None, None, None, scores.evaluate(cell, scored, None, None))
 
 
 def _variant(
@@ -89,9 +86,6 @@ def _variant(
     generate = builder.generate(cell, control, step)
     condition = builder.nodes[generate].inputs.get("condition")
     real = control is None and step is None
-    metrics = {
-        one.metric.label: scores.evaluate(cell, one, control, step)
-        for one in scored
-        if real or one.needs & OF_PICTURES
-    }
+    asked = scored if real else [one for one in scored if one.needs & OF_PICTURES]
+    metrics = scores.evaluate(cell, asked, control, step)
     return Variant(control, step, condition, generate, metrics)

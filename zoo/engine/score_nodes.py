@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +73,10 @@ class ScoreNodes:
         code = self.builder.code("evaluate", components)
         return Scored(metric, needs, params, canonical(params), inputs, code, tower)
 
-    def evaluate(self, cell: Cell, scored: Scored, control: str | None, step: int | None) -> str:
+    def inputs(
+        self, cell: Cell, scored: Scored, control: str | None, step: int | None
+    ) -> dict[str, str]:
+        """Return what the node of a metric works on; alike for all of the same needs and tower."""
         needs, inputs = scored.needs, dict(scored.inputs)
         if needs & {"logits", "similarity"} and control not in TRAINED_CONTROLS:
             inputs["encode"] = self.builder.encode(cell)
@@ -86,10 +90,24 @@ class ScoreNodes:
         if scored.tower is not None:
             inputs["drawn"] = self.drawn(cell, scored.tower, control, step)
             inputs["seen"] = self.seen(cell, scored.tower)
-        label = label_of(scored.metric.label, control, at_step(step), f"seed {cell.seed}")
-        return self.builder.put(
-            "evaluate", label, scored.params, inputs, scored.code, scored.written
-        )
+        return inputs
+
+    def evaluate(
+        self, cell: Cell, scored: Sequence[Scored], control: str | None, step: int | None
+    ) -> dict[str, str]:
+        """Add the nodes of metrics about the same pictures; return label -> key."""
+        alike: dict[tuple[frozenset[str], str | None], dict[str, str]] = {}
+        about = label_of(control, at_step(step), f"seed {cell.seed}")
+        keys = {}
+        for one in scored:
+            kind = one.needs, one.tower
+            if kind not in alike:
+                alike[kind] = self.inputs(cell, one, control, step)
+            label = f"{one.metric.label} · {about}"
+            keys[one.metric.label] = self.builder.put(
+                "evaluate", label, one.params, alike[kind], one.code, one.written
+            )
+        return keys
 
     @once
     def judged(self, cell: Cell, control: str | None, step: int | None) -> str:
