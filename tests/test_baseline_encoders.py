@@ -110,13 +110,15 @@ def test_eeg_channel_net_has_the_layers_of_the_authors():
     assert [layer[2].padding for layer in encoder.spatial] == [
         (0, 0, 63, 63), (0, 0, 31, 31), (0, 0, 20, 20), (0, 0, 15, 15)
     ]  # fmt: skip
-    downs = [layer[3] for layer in encoder.residual[1::2]]
+    downs = [layer[2] for layer in encoder.residual[1::2]]
     assert [(c.kernel_size, c.stride) for c in downs] == [((3, 3), (2, 2))] * 4
-    layers = [*encoder.temporal, *encoder.spatial, *encoder.residual[1::2], encoder.final]
-    order = [nn.BatchNorm2d, nn.ReLU, nn.ZeroPad2d, nn.Conv2d, nn.Dropout2d]
-    assert all([type(part) for part in layer] == order for layer in layers)
-    assert {layer[3].padding for layer in layers} == {(0, 0)}
-    assert {layer[4].p for layer in layers} == {0.2}
+    padded, others = [*encoder.temporal, *encoder.spatial], [*encoder.residual[1::2], encoder.final]
+    order = [nn.BatchNorm2d, nn.ReLU, nn.Conv2d, nn.Dropout2d]
+    assert all([type(part) for part in layer] == order for layer in others)
+    order.insert(2, nn.ZeroPad2d)
+    assert all([type(part) for part in layer] == order for layer in padded)
+    assert {layer[-2].padding for layer in padded + others} == {(0, 0)}
+    assert {layer[-1].p for layer in padded + others} == {0.2}
 
 
 def test_eeg_channel_net_has_the_size_of_the_authors():

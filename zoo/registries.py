@@ -88,7 +88,7 @@ ANALYSES = Registry(
     "analysis",
     "zoo.analyses",
     "zoo.analyses",
-    facts=(*_FACTS, "null"),
+    facts=(*_FACTS, "null", "least"),
     family=REGISTRIES,
     plural="analyses",
 )

@@ -48,6 +48,7 @@ class Drawn(NamedTuple):
     "analysis",
     license="BSD-3-Clause",
     null=0.0,
+    least={"settings": 3},
     tiny={"metric": "score", "by": "other", "where": {"dataset.params.subjects": ["1"]}},
 )
 class RankCorrelation:

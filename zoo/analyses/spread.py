@@ -26,6 +26,7 @@ from zoo.statistics import LEVEL
     license="BSD-3-Clause",
     paper="10.1002/sim.2514",
     null=0.0,
+    least={"levels": 3},
     tiny={"metric": "score", "axis": "dataset.params.subjects", "where": {"encoder": "fair"}},
 )
 class Spread:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from zoo.contracts import DataError
 
@@ -86,6 +85,8 @@ def resample(eeg_CP: np.ndarray, sfreq: float, target: float | None) -> np.ndarr
     """Resample a recording with an anti-aliasing filter; None leaves it."""
     if target is None or target == sfreq:
         return eeg_CP
+    from scipy.signal import resample_poly  # half a second, which no plan should wait for
+
     ratio = Fraction(target / sfreq).limit_denominator(1000)
     return resample_poly(eeg_CP, ratio.numerator, ratio.denominator, axis=-1)
 

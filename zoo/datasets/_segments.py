@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
 
 from zoo.datasets._filtering import resample, window_samples
 
@@ -31,6 +30,8 @@ def band_pass_segment(
     """
     if band is None:
         return segment_CP
+    from scipy.signal import butter, sosfiltfilt
+
     sections = butter(ORDER, band, "bandpass", fs=sfreq, output="sos")
     return sosfiltfilt(sections, segment_CP, axis=1, padlen=segment_CP.shape[1] - 1)
 

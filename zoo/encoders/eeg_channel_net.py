@@ -41,12 +41,13 @@ def conv_layer(
 ) -> nn.Sequential:
     """Return batch norm, ReLU, convolution (`how`: its stride, padding, dilation), dropout."""
     rows, columns = how.pop("padding", (0, 0))
+    # Padded apart: where the kernel is as high as the maps, some of torch's kernels for CPUs take
+    # the gradient of a convolution that pads from memory that nothing was written to.
+    padding = [nn.ZeroPad2d((columns, columns, rows, rows))] if rows or columns else []
     return nn.Sequential(
         nn.BatchNorm2d(n_in),
         nn.ReLU(inplace=True),  # the maps are large
-        # Padded here: where the kernel is as high as the maps, some of torch's kernels for CPUs
-        # take the gradient of a convolution that pads from memory that nothing was written to.
-        nn.ZeroPad2d((columns, columns, rows, rows)),
+        *padding,
         nn.Conv2d(n_in, n_out, kernel, **how),
         nn.Dropout2d(drop_prob),
     )

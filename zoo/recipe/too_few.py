@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from zoo.recipe.cells import Block, Cell
 from zoo.recipe.where import matches, value_at
-
-#: How many levels of its axis `spread` needs, and `rank_correlation` settings of the grid.
-_LEAST = 3
+from zoo.registries import ANALYSES
 
 
 def too_few(block: Block, cells: Sequence[Cell]) -> str | None:
     """Return what there is too little of for an analysis, or None.
+
+    Its mark says what it needs: ``least={"levels": 3}`` of its parameter `axis`, or
+    ``least={"settings": 3}`` of the grid.
 
     Parameters
     ----------
@@ -21,15 +22,15 @@ def too_few(block: Block, cells: Sequence[Cell]) -> str | None:
         The analysis, its parameters checked.
     cells : sequence of Cell
     """
+    least = ANALYSES.spec(block.name).meta.get("least", {})
     found = [cell for cell in cells if matches(cell, block.params.get("where") or {})]
-    if block.name == "spread":
-        axis = block.params["axis"]
-        count = len({str(value_at(cell, axis)) for cell in found})
-        what = f"levels of {axis}"
-    elif block.name == "rank_correlation":
+    if "levels" in least:
+        axis, needed = block.params["axis"], least["levels"]
+        count, what = len({str(value_at(cell, axis)) for cell in found}), f"levels of {axis}"
+    elif "settings" in least:
         places = [{a: v for a, v in cell.coords.items() if a != "seed"} for cell in found]
+        needed, what = least["settings"], "settings beside the seed"
         count = len({json.dumps(place, sort_keys=True) for place in places})
-        what = "settings beside the seed"
     else:
         return None
-    return None if count >= _LEAST else f"needs at least {_LEAST} {what}, the cells have {count}"
+    return None if count >= needed else f"needs at least {needed} {what}, the cells have {count}"
