@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfftfreq
 
 from zoo.datasets._head import Head
 
@@ -28,6 +27,8 @@ def coloured(shape: tuple[int, int], spectrum, sfreq: float, rng: np.random.Gene
     array (rows, samples), float32
     """
     rows, n_samples = shape
+    from scipy.fft import irfft, next_fast_len, rfftfreq  # slow to import
+
     n = next_fast_len(n_samples, real=True)
     amplitude = np.sqrt(spectrum(rfftfreq(n, 1 / sfreq))).astype(np.float32)
     amplitude[0] = 0
