@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -92,6 +92,11 @@ class ComponentSpec:
     def parameter(self, name: str) -> Parameter | None:
         """Return the parameter called `name`, or None."""
         return next((p for p in self.parameters if p.name == name), None)
+
+    def value(self, params: Mapping[str, Any], name: str) -> Any:
+        """Return a parameter as the component will get it; None where it has no such parameter."""
+        parameter = self.parameter(name)
+        return None if parameter is None else params.get(name, parameter.default)
 
 
 def component(kind: str, **meta: Any) -> Callable[[T], T]:

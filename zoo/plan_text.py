@@ -38,7 +38,7 @@ def _lines(value: Any) -> str:
         items = [_line(item) for item in value]
         return "[\n    " + ",\n    ".join(items) + "\n  ]"
     if isinstance(value, dict) and whole:
-        items = [f"{_line(k)}: {_line(v)}" for k, v in value.items()]
+        items = [_line({key: one})[1:-1] for key, one in value.items()]
         return "{\n    " + ",\n    ".join(items) + "\n  }"
     return _line(value)
 

@@ -16,7 +16,7 @@ from zoo.engine.store import Store
 from zoo.grid_scores import AnalysisResult, GridScores, NotAnswered, Score
 from zoo.pipelines._weights import folder_of
 from zoo.recipe.cells import Block, Recipe
-from zoo.recipe.validate import OF_PICTURES
+from zoo.recipe.metrics import OF_PICTURES
 from zoo.registries import ANALYSES, METRICS
 
 if TYPE_CHECKING:

@@ -28,6 +28,8 @@ NOT_COMPUTE = frozenset(
     {"click", "filelock", "jinja2", "matplotlib", "platformdirs", "registry", "tqdm"}
 )
 
+#: Where a statement keeps those inside it; the first is what an ``if`` does when it holds.
+_BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow"}
 
 
@@ -171,23 +173,27 @@ def _read(path: Path, package: str) -> _Source:
     return _Source(hashlib.sha256(ast.unparse(tree).encode()).hexdigest(), imports)
 
 
-def _imports(node: ast.AST, package: str) -> Iterator[str]:
-    """Yield every dotted name that `node`, code in a file of `package`, may import."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        base = node.module or ""
-        if node.level:
-            parts = package.split(".")
-            base = ".".join([*parts[: len(parts) - node.level + 1], *filter(None, [base])])
-        yield base
-        yield from (f"{base}.{alias.name}" for alias in node.names)
-    else:
-        inner: Iterable[ast.AST] = ast.iter_child_nodes(node)
-        if isinstance(node, ast.If) and _is_type_checking(node.test):
-            inner = node.orelse
-        for child in inner:
-            yield from _imports(child, package)
+def _imports(tree: ast.Module, package: str) -> Iterator[str]:
+    """Yield every dotted name that `tree`, a file of `package`, may import."""
+    for node in _statements(tree.body, type_checking=False):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = package.split(".")
+                base = ".".join([*parts[: len(parts) - node.level + 1], *filter(None, [base])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _statements(body: Iterable[ast.AST], *, type_checking: bool) -> Iterator[ast.AST]:
+    """Yield statements and those inside them, and no expression: a tenth of what a tree holds."""
+    for node in body:
+        yield node
+        skipped = not type_checking and isinstance(node, ast.If) and _is_type_checking(node.test)
+        for part in _BODIES[1:] if skipped else _BODIES:
+            yield from _statements(getattr(node, part, ()), type_checking=type_checking)
 
 
 def _is_type_checking(test: ast.expr) -> bool:
@@ -196,7 +202,7 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 def _drop_docstrings(tree: ast.Module) -> None:
     owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    for node in ast.walk(tree):
+    for node in [tree, *_statements(tree.body, type_checking=True)]:
         if isinstance(node, owners) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
 

@@ -181,10 +181,11 @@ class Builder:
         params: dict[str, Any],
         inputs: dict[str, str],
         components: Sequence[ComponentSpec],
+        written: str | None = None,
     ) -> str:
         """Add a node unless it is there; return its key."""
         module = f"_{params['tower']}_features" if stage == "features" else stage
-        return self.put(stage, label, params, inputs, self.code(module, components))
+        return self.put(stage, label, params, inputs, self.code(module, components), written)
 
     def put(
         self,

@@ -12,7 +12,7 @@ from zoo.engine.roots import Roots
 from zoo.engine.score_nodes import Scored, ScoreNodes
 from zoo.engine.store import Store
 from zoo.recipe.cells import Cell, Recipe
-from zoo.recipe.validate import OF_PICTURES
+from zoo.recipe.metrics import OF_PICTURES
 from zoo.registries import reading_once
 
 #: Package of the stage modules.

@@ -11,7 +11,7 @@ from zoo.engine.keys import canonical, typed
 from zoo.engine.nodes import TRAINED_CONTROLS, Builder, at_step, dataset_spec, generators, label_of
 from zoo.engine.once import Answers, once
 from zoo.recipe.cells import Block, Cell
-from zoo.recipe.validate import OF_PICTURES
+from zoo.recipe.metrics import OF_PICTURES
 from zoo.registries import METRICS
 from zoo.towers.table import TOWERS
 
@@ -35,6 +35,7 @@ class ScoreNodes:
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self.answers: Answers = {}
+        self.looks: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
 
     @once
     def judge(self, cell: Cell) -> str:
@@ -135,27 +136,32 @@ class ScoreNodes:
     @once
     def drawn(self, cell: Cell, name: str, control: str | None, step: int | None) -> str:
         """Add what a tower's network makes of the pictures drawn."""
-        network = TOWERS[name].network
-        params = self.tower(cell, name, "drawn")
+        params, written = self.look(name, cell.score_on)
         inputs = {"generate": self.builder.generate(cell, control, step)}
-        label = label_of(network, control, at_step(step), f"seed {cell.seed}")
-        return self.builder.add("features", label, params, inputs, [])
+        label = label_of(params["network"], control, at_step(step), f"seed {cell.seed}")
+        return self.builder.add("features", label, params, inputs, [], written)
 
     @once
     def seen(self, cell: Cell, name: str) -> str:
         """Add what a tower's network makes of the pictures seen."""
-        network = TOWERS[name].network
-        params = {**self.tower(cell, name, "seen"), **self.builder.pictures(cell)}
+        params = {**self.tower(name, cell.score_on), "of": "seen", **self.builder.pictures(cell)}
         inputs = {"prepare": self.builder.prepare(cell), "select": self.builder.select(cell)}
         components = [dataset_spec(cell)]
-        return self.builder.add("features", f"{network} of seen", params, inputs, components)
+        label = f"{params['network']} of seen"
+        return self.builder.add("features", label, params, inputs, components)
 
-    def tower(self, cell: Cell, name: str, of: str) -> dict[str, Any]:
-        """Return what names a tower's network and the pictures that it looks at."""
+    def look(self, name: str, split: str) -> tuple[dict[str, Any], str]:
+        """Return what the nodes of a tower that looks at pictures drawn share; also as written."""
+        if (name, split) not in self.looks:
+            params = {**self.tower(name, split), "of": "drawn"}
+            self.looks[name, split] = params, canonical(params)
+        return self.looks[name, split]
+
+    def tower(self, name: str, split: str) -> dict[str, Any]:
+        """Return what names a tower's network and the split whose pictures it looks at."""
         return {
             "tower": "picture",
             "network": TOWERS[name].network,
-            "of": of,
-            "split": cell.score_on,
+            "split": split,
             "weights": self.builder.sources.tower_named(name),
         }

@@ -10,11 +10,11 @@ from pydantic import Field, ValidationError
 from registry.errors import did_you_mean
 from zoo.recipe.cells import Cell
 from zoo.recipe.errors import Problems
+from zoo.recipe.metrics import OF_PICTURES
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import path_problem
 from zoo.recipe.schema import Strict, problem_of
 from zoo.recipe.stand_ins import POCKET
-from zoo.recipe.validate import OF_PICTURES
 from zoo.recipe.where import matches, no_cell
 from zoo.registries import METRICS
 

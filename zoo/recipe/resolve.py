@@ -12,10 +12,11 @@ from zoo.recipe.cells import Block, Cell
 from zoo.recipe.errors import Problems, Where
 from zoo.recipe.grid import axis_problem
 from zoo.recipe.layers import layer, merge, normalised, with_groups, without
+from zoo.recipe.metrics import check_metrics, metric_label
 from zoo.recipe.nodes import Node, plain, planted
 from zoo.recipe.overrides import Assignments
 from zoo.recipe.schema import ComponentBlock, Train, check
-from zoo.recipe.validate import compatibility, metric_label
+from zoo.recipe.validate import compatibility
 from zoo.recipe.where import matches
 from zoo.registries import REGISTRIES
 
@@ -45,6 +46,7 @@ class Resolver:
         self.problems = problems
         self._specs: dict[tuple[str, str], ComponentSpec | ComponentError] = {}
         self._parameters: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+        self._listed: dict[tuple[Any, ...], tuple[list[ComponentSpec | None], Node | None]] = {}
 
     def cell(self, tree: Node, coords: dict[str, Any], cell_id: str = "cell") -> Cell | None:
         """Return the cell, or None after noting why there is none."""
@@ -56,10 +58,7 @@ class Resolver:
             for kind, path in _COMPONENTS.items()
             if (spec := self._component(full, kind, path)) is not None
         }
-        metrics = [
-            self._component(full, "metric", ("metrics", i))
-            for i in range(_length(full.at(("metrics",))))
-        ]
+        metrics = self._metrics(full, specs.get("objective"))
         for kind in ("encoder", "conditioner"):
             self._check_init_from(kind, defaulted, specs, metrics)
         compatibility(full, specs, metrics, self.problems)
@@ -133,6 +132,18 @@ class Resolver:
                 node = tree.at((*path, "params", parameter))
                 self.problems.add(tree.locate(path) if node is None else node.where, sentence)
         return spec
+
+    def _metrics(self, tree: Node, objective: ComponentSpec | None) -> list[ComponentSpec | None]:
+        """Return the metrics' specs; a list that cells share is looked through once."""
+        listed, score_on = tree.at(("metrics",)), tree.at(("score_on",))
+        asked = (id(listed), objective and objective.name, str(score_on and score_on.value))
+        if asked not in self._listed:
+            found = [
+                self._component(tree, "metric", ("metrics", i)) for i in range(_length(listed))
+            ]
+            check_metrics(tree, objective, found, self.problems)
+            self._listed[asked] = found, listed  # kept, so that no other list gets its id
+        return self._listed[asked][0]
 
     def _spec(self, kind: str, name: str) -> ComponentSpec | ComponentError:
         if (kind, name) not in self._specs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
@@ -22,6 +22,9 @@ class Strict(BaseModel):
     """Base of all models (strictness is not inherited by nesting, so each one derives)."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+M = TypeVar("M", bound=Strict)
 
 
 class LearningRate(Strict):
@@ -186,6 +189,14 @@ def check(root: Node, problems: Problems) -> CellModel | None:
     except ValidationError as error:
         for details in error.errors(include_url=False):
             problems.add(root.locate(details["loc"]), problem_of(details))
+        return None
+
+
+def valid(model: type[M], node: Node | None) -> M | None:
+    """Return part of a recipe as its model; None where it is invalid, which the schema reports."""
+    try:
+        return None if node is None else model.model_validate(plain(node))
+    except ValidationError:
         return None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from registry import BadParameters
 from zoo.recipe.cells import Block, Cell
-from zoo.recipe.validate import OF_PICTURES
+from zoo.recipe.metrics import OF_PICTURES
 from zoo.registries import METRICS
 
 

@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeGuard, TypeVar
-
-from pydantic import ValidationError
+from typing import Any, TypeAlias, TypeGuard
 
 from registry import ComponentSpec, did_you_mean
 from zoo.controls import CONTROLS
 from zoo.datasets._limit import limit_problem
 from zoo.recipe.deep import deep_check
 from zoo.recipe.errors import Problems
+from zoo.recipe.metrics import OF_PICTURES
 from zoo.recipe.nodes import Node, plain
 from zoo.recipe.overrides import path_problem
 from zoo.recipe.schema import (
     ComponentBlock,
     ConditionerBlock,
     EncoderBlock,
-    MetricBlock,
     PipelineBlock,
     Sample,
-    Strict,
     Train,
     shown,
+    valid,
 )
 from zoo.towers.table import unknown
 
-__all__ = ["compatibility", "deep_check", "valid"]
+__all__ = ["compatibility", "deep_check"]
 
-#: What the stages of every cell make for metrics.
-_MADE = frozenset(
-    {"label", "generated", "judge", "train_images", "seen", "features", "scores", "gap"}
-)
-#: What a metric needs where it looks at pictures that were drawn.
-OF_PICTURES = frozenset({"generated", "judge", "features", "scores"})
-#: What an objective makes besides, by its target.
-_MADE_BY = {"label": frozenset({"logits"}), "image": frozenset({"similarity"})}
 #: Settings that only mean something where a denoiser is trained.
 _DENOISING = (
     "cond_dropout", "timesteps", "snr_gamma", "token_noise", "align", "checkpointing", "snapshots",
@@ -48,7 +38,6 @@ _SPLIT_BY = ("run", "session", "subject", "image", "block")
 _LATENT_FACTOR = 8
 
 Note: TypeAlias = Callable[[Sequence[str | int], str], None]
-M = TypeVar("M", bound=Strict)
 
 
 def compatibility(
@@ -91,18 +80,9 @@ def compatibility(
         _pipeline(pipeline, specs["pipeline"], note)
     if "conditioner" in specs and "pipeline" in specs:
         _route(specs["conditioner"], specs["pipeline"], note)
-    _metrics(tree, specs.get("objective"), metrics, note)
     _controls(tree, encoder, specs, note)
     if pipeline is not None and pipeline.sample.images_per_trial == 0:
         _undrawn(tree, metrics, note)
-
-
-def valid(model: type[M], node: Node | None) -> M | None:
-    """Return part of a recipe as its model; None where it is invalid, which the schema reports."""
-    try:
-        return None if node is None else model.model_validate(plain(node))
-    except ValidationError:
-        return None
 
 
 def _dataset(params: Mapping[str, Any], note: Note) -> None:
@@ -151,7 +131,7 @@ def _split(split: Mapping[str, Any], note: Note) -> None:
 def _encoder(block: EncoderBlock, spec: ComponentSpec | None, note: Note) -> None:
     sizes = () if spec is None else spec.meta.get("tokens", ())
     for name in sizes:
-        size = _value(spec, block.params, name) if spec and isinstance(name, str) else None
+        size = spec.value(block.params, name) if spec and isinstance(name, str) else None
         if _is_number(size) and size < 1:
             note(("encoder", "params", name), f"must be >= 1, got {size}")
     train = block.train
@@ -166,15 +146,15 @@ def _tower(block: EncoderBlock, objective: ComponentSpec | None, note: Note) -> 
     """Check the name of the image tower that an objective on images compares tokens with."""
     if objective is None or objective.meta.get("target") != "image":
         return
-    name = _value(objective, block.train.objective.params, "tower")
+    name = objective.value(block.train.objective.params, "tower")
     if (problem := unknown(name, giving="features")) is not None:
         note(("encoder", "train", "objective", "params", "tower"), problem)
 
 
 def _rates(block: ConditionerBlock, spec: ComponentSpec, note: Note) -> None:
     """Check that ``lr`` by group has a rate for everything that is trained."""
-    text_encoder = _TEXT_ENCODER.get(str(_value(spec, block.params, "text_encoder")))
-    opened = _OPENED.get(str(_value(spec, block.params, "opens")))
+    text_encoder = _TEXT_ENCODER.get(str(spec.value(block.params, "text_encoder")))
+    opened = _OPENED.get(str(spec.value(block.params, "opens")))
     groups = [group for group in ("projection", text_encoder, opened) if group is not None]
     rates = block.train.lr
     for group in dict.fromkeys(groups):
@@ -184,7 +164,7 @@ def _rates(block: ConditionerBlock, spec: ComponentSpec, note: Note) -> None:
 
 
 def _pipeline(block: PipelineBlock, spec: ComponentSpec, note: Note) -> None:
-    size = _value(spec, block.params, "image_size")
+    size = spec.value(block.params, "image_size")
     if _is_number(size) and (size < _LATENT_FACTOR or size % _LATENT_FACTOR):
         path = ("pipeline", "params", "image_size")
         note(path, f"must be a multiple of {_LATENT_FACTOR} pixels, got {size}")
@@ -195,7 +175,7 @@ def _pipeline(block: PipelineBlock, spec: ComponentSpec, note: Note) -> None:
             ("pipeline", "sample", "scheduler"),
             f"unknown scheduler {scheduler!r}. {hint}Known: {', '.join(known)}",
         )
-    weights = str(_value(spec, block.params, "weights"))
+    weights = str(spec.value(block.params, "weights"))
     _sampling(block.sample, weights, spec.meta.get("sampling", {}).get(weights, {}), note)
 
 
@@ -226,41 +206,6 @@ def _route(conditioner: ComponentSpec, pipeline: ComponentSpec, note: Note) -> N
         )
 
 
-def _metrics(
-    tree: Node,
-    objective: ComponentSpec | None,
-    metrics: Sequence[ComponentSpec | None],
-    note: Note,
-) -> None:
-    made = _MADE.union(*_MADE_BY.values())
-    if objective is not None:
-        made = _MADE | _MADE_BY.get(str(objective.meta.get("target")), frozenset())
-    labels: set[str] = set()
-    score_on = tree.at(("score_on",))
-    for index, spec in enumerate(metrics):
-        block = valid(MetricBlock, tree.at(("metrics", index)))
-        if spec is None or block is None:
-            continue
-        label = metric_label(spec, block)
-        if label in labels:
-            note(("metrics", index), f"two metrics are called {label!r}; give one a 'label'")
-        labels.add(label)
-        needs = set(spec.meta.get("needs", ()))
-        if "similarity" in needs and score_on is not None and score_on.value == "val":
-            note(
-                ("metrics", index),
-                f"metric {spec.name!r} looks for the pictures of the test, which score_on: val "
-                "leaves shut; leave it out (the encoder's log.csv has its score on validation)",
-            )
-        for need in sorted(needs - made):
-            by_another = any(need in theirs for theirs in _MADE_BY.values())
-            maker = f"objective {objective.name!r}" if objective and by_another else "a recipe"
-            message = f"metric {spec.name!r} needs {need}, which {maker} does not make"
-            note(("metrics", index), message)
-        if (problem := _tower_problem(spec, block)) is not None:
-            note(("metrics", index), problem)
-
-
 def _undrawn(tree: Node, metrics: Sequence[ComponentSpec | None], note: Note) -> None:
     """Check that nothing asks for pictures where none are drawn."""
     why = "and pipeline.sample.images_per_trial is 0: nothing is drawn"
@@ -274,39 +219,6 @@ def _undrawn(tree: Node, metrics: Sequence[ComponentSpec | None], note: Note) ->
     controls = tree.at(("controls",))
     if controls is not None and controls.value:
         note(("controls",), f"controls are of pictures, {why}")
-
-
-def metric_label(spec: ComponentSpec, block: MetricBlock) -> str:
-    """Return what a recipe calls a metric; the name says which image tower it looks through."""
-    if block.label:
-        return block.label
-    tower = _metric_tower(spec, block)
-    return spec.name if tower is None else f"{spec.name}@{tower}"
-
-
-def _metric_tower(spec: ComponentSpec, block: MetricBlock) -> Any:
-    if not {"features", "scores"} & set(spec.meta.get("needs", ())):
-        return None
-    return _value(spec, block.params, "tower")
-
-
-def _tower_problem(spec: ComponentSpec, block: MetricBlock) -> str | None:
-    """Return why the image tower of a metric cannot serve it, or None."""
-    needs = spec.meta.get("needs", ())
-    looks = [need for need in ("features", "scores") if need in needs]
-    if looks and spec.parameter("tower") is None:
-        return (
-            f"metric {spec.name!r} needs {' and '.join(looks)}, and has no parameter 'tower' that "
-            "says by which image tower; add one to its constructor"
-        )
-    tower = _metric_tower(spec, block)
-    if tower is None:
-        return None
-    problems = [
-        unknown(tower, "logits") if "scores" in needs else None,
-        unknown(tower, "features") if "features" in needs else None,
-    ]
-    return next((problem for problem in problems if problem), None)
 
 
 def _controls(
@@ -340,19 +252,13 @@ def _controls(
             )
     if "class_label" in controls and encoder is not None and spec is not None:
         tokens = spec.meta.get("tokens", ())
-        shape = [_value(spec, encoder.params, t) if isinstance(t, str) else t for t in tokens]
+        shape = [spec.value(encoder.params, t) if isinstance(t, str) else t for t in tokens]
         if len(shape) != 2 or not all(isinstance(size, int) for size in shape):
             note(
                 ("controls", controls.index("class_label")),
                 f"'class_label' needs the token shape of encoder {spec.name!r}, whose mark "
                 f"says tokens={tokens!r}",
             )
-
-
-def _value(spec: ComponentSpec, params: Mapping[str, Any], name: str) -> Any:
-    """Return a parameter as the component will get it; None where it has no such parameter."""
-    parameter = spec.parameter(name)
-    return None if parameter is None else params.get(name, parameter.default)
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

@@ -157,7 +157,7 @@ class _Forecaster:
         self.matmul = matmul_flops(threads) if timed else None
         self._shapes: dict[str, Denoiser] = {}
         self._trainings: dict[str, dict[str, Any]] = {}
-        self._scores: dict[tuple[str, str], Expected] = {}
+        self._kinds: dict[tuple[Any, ...], Expected] = {}
 
     def expected(self, node: Node) -> Expected:
         """Return what one node will take."""
@@ -170,7 +170,9 @@ class _Forecaster:
         elif node.stage == "features" and node.params["tower"] == "vae":
             found = self._latents(node)
         elif node.stage == "evaluate":
-            found = self._scoring(node)
+            found = self._alike(node, (node.inputs["select"], node.params["split"]))
+        elif node.stage == "features" and "generate" in node.inputs:
+            found = self._looking(node)
         else:
             found = Expected(disk=disk(node, self.shelf))
         seconds = None if self.history is None else self.history.seconds(node.key, node)
@@ -250,12 +252,21 @@ class _Forecaster:
             return Expected()
         return Expected(disk=disk(node, self.shelf, numbers=shapes.latent_numbers()))
 
-    def _scoring(self, node: Node) -> Expected:
-        """Return what a score takes; the most nodes by far, alike for all on the same trials."""
-        known = (node.inputs["select"], node.params["split"])
-        if known not in self._scores:
-            self._scores[known] = Expected(disk=disk(node, self.shelf))
-        return self._scores[known]
+    def _looking(self, node: Node) -> Expected:
+        """Return what it takes to look at the pictures that another node draws."""
+        drawn = self.plan.nodes[node.inputs["generate"]]
+        each = drawn.params["sample"]["images_per_trial"]
+        network = node.params.get("network")
+        return self._alike(
+            node,
+            (drawn.inputs["select"], drawn.params["split"], each, node.params["tower"], network),
+        )
+
+    def _alike(self, node: Node, known: tuple[Any, ...]) -> Expected:
+        """Return what scores and features take: most nodes by far, alike for all of one kind."""
+        if known not in self._kinds:
+            self._kinds[known] = Expected(disk=disk(node, self.shelf))
+        return self._kinds[known]
 
     def _cell(self, node: Node) -> Cell:
         """Return a cell that trains the node; of one that others start from, made of its parts."""
