@@ -26,25 +26,22 @@ GUESS = (
 _SEED = re.compile(r" · seed -?\d+| \[seed=-?\d+\]|(?<=\[)seed=-?\d+,|,seed=-?\d+(?=[,\]])")
 
 
-def plan_json(plan: Mapping[str, Any]) -> str:
-    """Return the plan as JSON, one line for each entry of a list: a grid has thousands of nodes."""
-    entries = [f"  {_line(key)}: {_lines(value)}" for key, value in plan.items()]
-    return "{\n" + ",\n".join(entries) + "\n}"
+def plan_json(plan: Mapping[str, Any]) -> bytes:
+    """Return the plan as JSON, one line for each entry of a list: a grid has thousands of nodes.
+
+    By pydantic, which is three times as fast as json, and in bytes: of a large grid a hundred MB.
+    """
+    entries = [b"  %b: %b" % (to_json(key), _lines(value)) for key, value in plan.items()]
+    return b"{\n%b\n}" % b",\n".join(entries)
 
 
-def _lines(value: Any) -> str:
-    whole = isinstance(value, list | dict) and value
-    if isinstance(value, list) and whole:
-        items = [_line(item) for item in value]
-        return "[\n    " + ",\n    ".join(items) + "\n  ]"
-    if isinstance(value, dict) and whole:
-        items = [_line({key: one})[1:-1] for key, one in value.items()]
-        return "{\n    " + ",\n    ".join(items) + "\n  }"
-    return _line(value)
-
-
-def _line(value: Any) -> str:
-    return to_json(value).decode()  # three times as fast as json, for a hundred thousand lines
+def _lines(value: Any) -> bytes:
+    if isinstance(value, list) and value:
+        return b"[\n    %b\n  ]" % b",\n    ".join([to_json(item) for item in value])
+    if isinstance(value, dict) and value:
+        entries = [to_json({key: one})[1:-1] for key, one in value.items()]
+        return b"{\n    %b\n  }" % b",\n    ".join(entries)
+    return to_json(value)
 
 
 def plan_text(plan: Mapping[str, Any]) -> str:

@@ -23,9 +23,8 @@ import pytest
 OVERHEAD = 1.1
 #: How many times faster one run is than nine.
 GAIN = 2.5
-#: Seconds for planning 1 000 cells, and 1 000 that share nothing but the recording: 108 007 stage
-#: runs, of which a tenth of the time goes into writing 75 MB of JSON.
-PLANNED, PLANNED_APART = 5.0, 8.0
+#: Seconds for planning 1 000 cells, of which the last case shares nothing but the recording.
+PLANNED = 5.0
 
 CONTROLS = "controls=[]"
 METRICS = "metrics=[accuracy, image_class_accuracy, psnr]"
@@ -104,21 +103,21 @@ TEN_EACH = (
 
 
 @pytest.mark.parametrize(
-    ("sets", "within"),
+    "sets",
     [
-        ((CONTROLS, "metrics=[accuracy, image_class_accuracy]", *TEN_EACH), PLANNED),
-        ((CONTROLS, *TEN_EACH), PLANNED),
-        ((f"grid.seed={list(range(1000))}",), PLANNED_APART),
+        (CONTROLS, "metrics=[accuracy, image_class_accuracy]", *TEN_EACH),
+        (CONTROLS, *TEN_EACH),
+        (f"grid.seed={list(range(1000))}",),
     ],
     ids=["two metrics", "all metrics", "seeds, with controls"],
 )
-def test_a_thousand_cells_are_planned(sets: tuple[str, ...], within: float, tmp_path: Path) -> None:
+def test_a_thousand_cells_are_planned(sets: tuple[str, ...], tmp_path: Path) -> None:
     """With two metrics and all twenty of the recipe; and where cells share next to nothing."""
     wall, output = zoo("plan", tmp_path, *sets)
     facts = json.loads(output)
     assert facts["cells"] == 1000
     print(f"\n1000 cells, {facts['distinct']} stage runs: planned in {wall:.2f} s")
-    assert wall <= within
+    assert wall <= PLANNED
 
 
 def test_a_grid_that_the_store_holds(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def node_key(
         The `params` as `canonical` writes them, where many nodes share them.
     """
     # What `canonical` makes of it all; large grids spend their time here.
-    named = ",".join(f'"{role}":"{key}"' for role, key in sorted(inputs.items()))
+    named = ",".join([f'"{role}":"{inputs[role]}"' for role in sorted(inputs)])
     content = (
         f'{{"code":"{code.digest}","inputs":{{{named}}},"libraries":{code.written},'
         f'"params":{written or canonical(params)},"schema":{SCHEMA},"stage":"{stage}"}}'

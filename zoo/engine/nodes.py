@@ -17,7 +17,7 @@ from zoo.engine.fingerprints import (
 )
 from zoo.engine.graph import Node
 from zoo.engine.init_from import source_cell
-from zoo.engine.keys import node_key, typed, untyped
+from zoo.engine.keys import canonical, node_key, typed, untyped
 from zoo.engine.once import Answers, once
 from zoo.engine.token_shape import token_shape
 from zoo.recipe.cells import Block, Cell
@@ -46,7 +46,8 @@ class Builder:
         self.stages = stages
         self.answers: Answers = {}
         self.nodes: dict[str, Node] = {}
-        self.codes: dict[tuple[str, ...], Code] = {}
+        self.shown: dict[str, dict[str, Any]] = {}
+        self.codes: dict[tuple[str | int, ...], tuple[Code, Sequence[ComponentSpec]]] = {}
 
     @once
     def prepare(self, cell: Cell) -> str:
@@ -137,7 +138,7 @@ class Builder:
     def generate(self, cell: Cell, control: str | None, step: int | None) -> str:
         params = {
             **self.generator(cell, control),
-            "sample": untyped(cell.pipeline.sample),
+            "sample": self.sample(cell),
             "precision": cell.conditioner.train.get("precision", "fp32"),
             "seed": cell.seed,
             "control": control,
@@ -155,6 +156,11 @@ class Builder:
         label = label_of(cell.conditioner.name, control, at_step(step), f"seed {cell.seed}")
         return self.add("generate", label, params, inputs, generators(cell))
 
+    @once
+    def sample(self, cell: Cell) -> dict[str, Any]:
+        """Return how pictures are drawn; alike under every control."""
+        return dict(untyped(cell.pipeline.sample))
+
     def generator(self, cell: Cell, control: str | None) -> dict[str, Any]:
         """Return what names the conditioner and the denoiser, in training and in sampling."""
         conditioner, pipeline = generators(cell)
@@ -167,12 +173,13 @@ class Builder:
 
     @once
     def pictures(self, cell: Cell) -> dict[str, Any]:
-        """Return what names the pictures that trials were shown."""
-        return {
+        """Return what names the pictures that trials were shown; one object for the same ones."""
+        named = {
             "dataset": cell.dataset.name,
             "dataset_params": _dataset(cell, picture_params),
             "images": self.sources.images(cell),
         }
+        return self.shown.setdefault(canonical(named), named)
 
     def add(
         self,
@@ -204,10 +211,11 @@ class Builder:
 
     def code(self, module: str, components: Sequence[ComponentSpec]) -> Code:
         """Return the code of a stage's module and its components, read once."""
-        known = (module, *(f"{spec.kind} {spec.name}" for spec in components))
+        known: tuple[str | int, ...] = (module, *map(id, components))
         if known not in self.codes:
-            self.codes[known] = code_of([f"{self.stages}.{module}"], components)
-        return self.codes[known]
+            # The components are kept beside their code, so that no other can get an id of theirs.
+            self.codes[known] = code_of([f"{self.stages}.{module}"], components), components
+        return self.codes[known][0]
 
 
 def dataset_spec(cell: Cell) -> ComponentSpec:

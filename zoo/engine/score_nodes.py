@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from zoo.engine.code import Code
 from zoo.engine.keys import canonical, typed
@@ -29,12 +29,22 @@ class Scored:
     tower: str | None
 
 
+class About(NamedTuple):
+    """Of a metric what cells on the same pictures share."""
+
+    needs: frozenset[str]
+    params: dict[str, Any]
+    code: Code
+    tower: str | None
+
+
 class ScoreNodes:
     """Adds the nodes that score a cell to those of `builder`."""
 
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self.answers: Answers = {}
+        self.about: dict[tuple[int, int, str], tuple[About, Block, dict[str, Any]]] = {}
         self.looks: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
 
     @once
@@ -50,12 +60,23 @@ class ScoreNodes:
 
     def scored(self, cell: Cell, metric: Block) -> Scored:
         """Return what a metric's nodes are given, but for the pictures and what comes of them."""
+        pictures = self.builder.pictures(cell)
+        asked = (id(metric), id(pictures), cell.score_on)
+        if asked not in self.about:
+            # Both are kept beside the answer, so that no others can get their ids.
+            self.about[asked] = self._about(cell, metric), metric, pictures
+        needs, of_all, code, tower = self.about[asked][0]
+        params = {**of_all, "seed": cell.seed}
+        inputs = {"prepare": self.builder.prepare(cell), "select": self.builder.select(cell)}
+        return Scored(metric, needs, params, canonical(params), inputs, code, tower)
+
+    def _about(self, cell: Cell, metric: Block) -> About:
+        """Return of a metric what cells on the same pictures share."""
         spec = METRICS.spec(metric.name)
         needs = frozenset(spec.meta.get("needs", ()))
         params: dict[str, Any] = {
             "metric": metric.name,
             "params": typed(spec, metric.params),
-            "seed": cell.seed,
             "split": cell.score_on,
         }
         components, tower = [spec], None
@@ -70,9 +91,7 @@ class ScoreNodes:
             params["pictures"] = sorted(needs & {"train_images", "seen"})
             params |= self.builder.pictures(cell)
             components.append(dataset_spec(cell))
-        inputs = {"prepare": self.builder.prepare(cell), "select": self.builder.select(cell)}
-        code = self.builder.code("evaluate", components)
-        return Scored(metric, needs, params, canonical(params), inputs, code, tower)
+        return About(needs, params, self.builder.code("evaluate", components), tower)
 
     def inputs(
         self, cell: Cell, scored: Scored, control: str | None, step: int | None

@@ -15,7 +15,7 @@ from zoo.recipe.layers import layer, merge, normalised, with_groups, without
 from zoo.recipe.metrics import check_metrics, metric_label
 from zoo.recipe.nodes import Node, plain, planted
 from zoo.recipe.overrides import Assignments
-from zoo.recipe.schema import ComponentBlock, Train, check
+from zoo.recipe.schema import ComponentBlock, MetricBlock, Train, check
 from zoo.recipe.validate import compatibility
 from zoo.recipe.where import matches
 from zoo.registries import REGISTRIES
@@ -46,6 +46,7 @@ class Resolver:
         self.problems = problems
         self._specs: dict[tuple[str, str], ComponentSpec | ComponentError] = {}
         self._parameters: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+        self._made: dict[tuple[int, str], tuple[Block, ...]] = {}
         self._listed: dict[tuple[Any, ...], tuple[list[ComponentSpec | None], Node | None]] = {}
 
     def cell(self, tree: Node, coords: dict[str, Any], cell_id: str = "cell") -> Cell | None:
@@ -87,10 +88,7 @@ class Resolver:
             pipeline=_block(
                 specs["pipeline"], model.pipeline, sample=model.pipeline.sample.model_dump()
             ),
-            metrics=tuple(
-                _block(spec, block, label=_with_suffix(metric_label(spec, block), suffix))
-                for spec, block in zip(known, model.metrics, strict=True)
-            ),
+            metrics=self._blocks(full, known, model.metrics, suffix),
             controls=(),
             score_on=model.score_on,
         )
@@ -144,6 +142,22 @@ class Resolver:
             check_metrics(tree, objective, found, self.problems)
             self._listed[asked] = found, listed  # kept, so that no other list gets its id
         return self._listed[asked][0]
+
+    def _blocks(
+        self,
+        tree: Node,
+        specs: Sequence[ComponentSpec],
+        written: Sequence[MetricBlock],
+        suffix: str,
+    ) -> tuple[Block, ...]:
+        """Return the metrics with their defaults; cells that share a list share its blocks."""
+        asked = (id(tree.at(("metrics",))), suffix)  # `_listed` keeps the list
+        if asked not in self._made:
+            self._made[asked] = tuple(
+                _block(spec, block, label=_with_suffix(metric_label(spec, block), suffix))
+                for spec, block in zip(specs, written, strict=True)
+            )
+        return self._made[asked]
 
     def _spec(self, kind: str, name: str) -> ComponentSpec | ComponentError:
         if (kind, name) not in self._specs:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,11 @@ class Expected:
     by: str | None = None
     training: dict[str, Any] | None = None
 
+    @cached_property
+    def told(self) -> dict[str, Any]:
+        """What `zoo plan --json` says of it."""
+        return {"seconds": self.seconds, "disk_bytes": self.disk, "by": self.by}
+
 
 def forecast_plan(
     plan: Plan, roots: Roots, store: Store, *, device: str = "cpu", threads: int | None = None
@@ -93,10 +100,7 @@ def forecast_plan(
         "trainings": trainings(plan),
         "towers": towers(plan),
         "training": [one.training for one in found.values() if one.training is not None],
-        "expected": {
-            key: {"seconds": one.seconds, "disk_bytes": one.disk, "by": one.by}
-            for key, one in found.items()
-        },
+        "expected": {key: one.told for key, one in found.items()},
         "forecast": {
             "stages": {stage: _sum(nodes) for stage, nodes in stages.items()},
             "total": total,
@@ -161,7 +165,9 @@ class _Forecaster:
 
     def expected(self, node: Node) -> Expected:
         """Return what one node will take."""
-        if node.stage == "condition":
+        if node.stage == "evaluate":  # most nodes are
+            found = self._alike(node, (node.inputs["select"], node.params["split"]))
+        elif node.stage == "condition":
             found = self._training(node)
         elif node.stage == "generate":
             found = self._drawing(node)
@@ -169,8 +175,6 @@ class _Forecaster:
             found = self._encoding(node)
         elif node.stage == "features" and node.params["tower"] == "vae":
             found = self._latents(node)
-        elif node.stage == "evaluate":
-            found = self._alike(node, (node.inputs["select"], node.params["split"]))
         elif node.stage == "features" and "generate" in node.inputs:
             found = self._looking(node)
         else:
@@ -255,12 +259,9 @@ class _Forecaster:
     def _looking(self, node: Node) -> Expected:
         """Return what it takes to look at the pictures that another node draws."""
         drawn = self.plan.nodes[node.inputs["generate"]]
-        each = drawn.params["sample"]["images_per_trial"]
-        network = node.params.get("network")
-        return self._alike(
-            node,
-            (drawn.inputs["select"], drawn.params["split"], each, node.params["tower"], network),
-        )
+        each, network = drawn.params["sample"].get("images_per_trial"), node.params.get("network")
+        trials = drawn.inputs["select"], split_of(drawn)
+        return self._alike(node, (*trials, each, node.params["tower"], network))
 
     def _alike(self, node: Node, known: tuple[Any, ...]) -> Expected:
         """Return what scores and features take: most nodes by far, alike for all of one kind."""
@@ -314,15 +315,16 @@ class _Forecaster:
 
 
 def _sum(found: Iterable[Expected]) -> dict[str, Any]:
-    nodes = list(found)
-    memory = [one.memory for one in nodes if one.memory is not None]
+    times = Counter(map(id, nodes := list(found)))  # thousands are one and the same
+    distinct = [(one, times[number]) for number, one in {id(one): one for one in nodes}.items()]
+    memory = [one.memory for one, _ in distinct if one.memory is not None]
     return {
         "to_run": len(nodes),
-        "seconds": sum(one.seconds or 0.0 for one in nodes),
-        "seconds_unknown": sum(one.seconds is None for one in nodes),
-        "seconds_rough": sum(one.seconds or 0.0 for one in nodes if one.by == "rough"),
-        "disk_bytes": round(sum(one.disk or 0.0 for one in nodes)),
-        "disk_unknown": sum(one.disk is None for one in nodes),
+        "seconds": sum(n * (one.seconds or 0.0) for one, n in distinct),
+        "seconds_unknown": sum(n for one, n in distinct if one.seconds is None),
+        "seconds_rough": sum(n * (one.seconds or 0.0) for one, n in distinct if one.by == "rough"),
+        "disk_bytes": round(sum(n * (one.disk or 0.0) for one, n in distinct)),
+        "disk_unknown": sum(n for one, n in distinct if one.disk is None),
         "memory_bytes": round(max(memory)) if memory else None,
     }
 
