@@ -19,6 +19,7 @@ from zoo.checks import _check
 from zoo.checks._case import Case
 from zoo.grid_scores import Analysis, AnalysisResult, GridScores, NotAnswered, Score
 from zoo.recipe.cells import Block, Cell
+from zoo.recipe.where import value_at
 from zoo.seeds import numpy_rng
 
 #: Encoder -> mean score that is planted.
@@ -191,6 +192,40 @@ def what_is_missing_is_said(case: Case) -> None:
         assert reason, f"{what}: answered all the same, or refused without a reason"
 
 
+def fewer_than_its_least_are_refused(case: Case) -> None:
+    """What the mark calls the ``least`` levels or settings is answered; one fewer is not."""
+    analysis, grid = build(case), example()
+    least = type(analysis).__component__[1].get("least", {})  # type: ignore[attr-defined]
+    assert set(least) <= {"levels", "settings"}, f"least={least!r}: levels or settings"
+    if not least:
+        return
+    assert len(least) == 1, f"least={least!r}: levels or settings, one of them"
+    [(what, needed)] = least.items()
+    assert what == "settings" or "axis" in case.params, "levels are those of its parameter axis"
+    analysis.answer(_first(grid, what, needed, case))
+    refused = False
+    try:
+        analysis.answer(_first(grid, what, needed - 1, case))
+    except NotAnswered:
+        refused = True
+    assert refused, f"least={least!r}, and with {needed - 1} {what} it answers"
+
+
+def _first(grid: GridScores, what: str, count: int, case: Case) -> GridScores:
+    """Return the cells at the first so many levels of the axis, or settings beside the seed."""
+
+    def place(cell: Cell) -> str:
+        if what == "levels":
+            return str(value_at(cell, case.params["axis"]))
+        return str({axis: value for axis, value in cell.coords.items() if axis != "seed"})
+
+    asked = grid.matching(case.params.get("where") or {})
+    kept = list(dict.fromkeys(map(place, asked)))[:count]
+    cells = tuple(cell for cell in asked if place(cell) in kept)
+    scores = tuple(score for score in grid.scores if score.cell in cells)
+    return replace(grid, cells=cells, scores=scores)
+
+
 #: Every promise, in the order in which a newcomer should read them.
 CHECKS: tuple[Callable[[Case], None], ...] = (
     finds_what_is_planted,
@@ -199,6 +234,7 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
     order_does_not_matter,
     repeats,
     what_is_missing_is_said,
+    fewer_than_its_least_are_refused,
 )
 
 

@@ -26,9 +26,9 @@ def coloured(shape: tuple[int, int], spectrum, sfreq: float, rng: np.random.Gene
     -------
     array (rows, samples), float32
     """
-    rows, n_samples = shape
     from scipy.fft import irfft, next_fast_len, rfftfreq  # slow to import
 
+    rows, n_samples = shape
     n = next_fast_len(n_samples, real=True)
     amplitude = np.sqrt(spectrum(rfftfreq(n, 1 / sfreq))).astype(np.float32)
     amplitude[0] = 0

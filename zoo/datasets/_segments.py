@@ -30,7 +30,7 @@ def band_pass_segment(
     """
     if band is None:
         return segment_CP
-    from scipy.signal import butter, sosfiltfilt
+    from scipy.signal import butter, sosfiltfilt  # slow to import
 
     sections = butter(ORDER, band, "bandpass", fs=sfreq, output="sos")
     return sosfiltfilt(sections, segment_CP, axis=1, padlen=segment_CP.shape[1] - 1)

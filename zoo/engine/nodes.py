@@ -17,7 +17,7 @@ from zoo.engine.fingerprints import (
 )
 from zoo.engine.graph import Node
 from zoo.engine.init_from import source_cell
-from zoo.engine.keys import canonical, node_key, typed, untyped
+from zoo.engine.keys import node_key, typed, untyped
 from zoo.engine.once import Answers, once
 from zoo.engine.token_shape import token_shape
 from zoo.recipe.cells import Block, Cell
@@ -46,7 +46,6 @@ class Builder:
         self.stages = stages
         self.answers: Answers = {}
         self.nodes: dict[str, Node] = {}
-        self.shown: dict[str, dict[str, Any]] = {}
         self.codes: dict[tuple[str | int, ...], tuple[Code, Sequence[ComponentSpec]]] = {}
 
     @once
@@ -173,13 +172,12 @@ class Builder:
 
     @once
     def pictures(self, cell: Cell) -> dict[str, Any]:
-        """Return what names the pictures that trials were shown; one object for the same ones."""
-        named = {
+        """Return what names the pictures that trials were shown."""
+        return {
             "dataset": cell.dataset.name,
             "dataset_params": _dataset(cell, picture_params),
             "images": self.sources.images(cell),
         }
-        return self.shown.setdefault(canonical(named), named)
 
     def add(
         self,

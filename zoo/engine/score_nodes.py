@@ -30,7 +30,7 @@ class Scored:
 
 
 class About(NamedTuple):
-    """Of a metric what cells on the same pictures share."""
+    """Of a metric what cells on the same data share."""
 
     needs: frozenset[str]
     params: dict[str, Any]
@@ -44,7 +44,7 @@ class ScoreNodes:
     def __init__(self, builder: Builder) -> None:
         self.builder = builder
         self.answers: Answers = {}
-        self.about: dict[tuple[int, int, str], tuple[About, Block, dict[str, Any]]] = {}
+        self.about: dict[tuple[int, str, str], tuple[About, Block]] = {}
         self.looks: dict[tuple[str, str], tuple[dict[str, Any], str]] = {}
 
     @once
@@ -60,18 +60,22 @@ class ScoreNodes:
 
     def scored(self, cell: Cell, metric: Block) -> Scored:
         """Return what a metric's nodes are given, but for the pictures and what comes of them."""
-        pictures = self.builder.pictures(cell)
-        asked = (id(metric), id(pictures), cell.score_on)
+        asked = (id(metric), self.data(cell), cell.score_on)
         if asked not in self.about:
-            # Both are kept beside the answer, so that no others can get their ids.
-            self.about[asked] = self._about(cell, metric), metric, pictures
+            # The metric is kept beside the answer, so that no other can get its id.
+            self.about[asked] = self._about(cell, metric), metric
         needs, of_all, code, tower = self.about[asked][0]
         params = {**of_all, "seed": cell.seed}
         inputs = {"prepare": self.builder.prepare(cell), "select": self.builder.select(cell)}
         return Scored(metric, needs, params, canonical(params), inputs, code, tower)
 
+    @once
+    def data(self, cell: Cell) -> str:
+        """Return the cell's data set and its parameters, written out."""
+        return canonical([cell.dataset.name, cell.dataset.params])
+
     def _about(self, cell: Cell, metric: Block) -> About:
-        """Return of a metric what cells on the same pictures share."""
+        """Return of a metric what cells on the same data share."""
         spec = METRICS.spec(metric.name)
         needs = frozenset(spec.meta.get("needs", ()))
         params: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from registry import ComponentSpec
@@ -40,9 +41,6 @@ def check_metrics(
     problems : Problems
     """
 
-    def note(message: str) -> None:
-        problems.add(tree.locate(("metrics", index)), message)
-
     made = _MADE.union(*_MADE_BY.values())
     if objective is not None:
         made = _MADE | _MADE_BY.get(str(objective.meta.get("target")), frozenset())
@@ -52,6 +50,7 @@ def check_metrics(
         block = valid(MetricBlock, tree.at(("metrics", index)))
         if spec is None or block is None:
             continue
+        note = partial(problems.add, tree.locate(("metrics", index)))
         label = metric_label(spec, block)
         if label in labels:
             note(f"two metrics are called {label!r}; give one a 'label'")

@@ -315,7 +315,8 @@ class _Forecaster:
 
 
 def _sum(found: Iterable[Expected]) -> dict[str, Any]:
-    times = Counter(map(id, nodes := list(found)))  # thousands are one and the same
+    nodes = list(found)
+    times = Counter(map(id, nodes))  # of thousands the answer is one and the same
     distinct = [(one, times[number]) for number, one in {id(one): one for one in nodes}.items()]
     memory = [one.memory for one, _ in distinct if one.memory is not None]
     return {
