@@ -198,6 +198,44 @@ def test_seeds_of_a_cell_are_averaged_and_cells_of_one_run_compared(tmp_path, no
     assert "standard deviation over seeds" in comparison_text(found)
 
 
+def grid(folder, encoders, noise):
+    cells = []
+    for i, encoder in enumerate(encoders):
+        table = trials(0.5 + np.roll(noise[i], len(folder.name)))
+        cells.append(({"encoder": encoder}, {"accuracy": (figure(0.5), table)}))
+    return make(folder, cells)
+
+
+def names_of(found):
+    return [difference.comparison.names for difference in found.differences]
+
+
+def test_cells_of_one_grid_run_twice_are_compared_with_their_namesakes(tmp_path, noise):
+    one, other = (grid(tmp_path / name, "xyz", noise) for name in ("a", "bb"))
+    found = compare_runs([one, other])
+    assert names_of(found) == [("A", "D"), ("B", "E"), ("C", "F")]
+    assert {d.comparison.n_comparisons for d in found.differences} == {3}
+    assert found.notes == [
+        "each cell is compared with those of its place in the other runs; name one run alone to "
+        "compare its cells with one another"
+    ]
+
+
+def test_a_cell_without_a_namesake_is_named(tmp_path, noise):
+    found = compare_runs([grid(tmp_path / "a", "xy", noise), grid(tmp_path / "bb", "xzy", noise)])
+    assert names_of(found) == [("A", "C"), ("B", "E")]
+    assert found.notes[1] == "in one run only, so they stand in the table only: D"
+
+
+def test_runs_of_other_grids_are_compared_throughout(tmp_path, noise):
+    """So is a run of one cell, which has no place, with a grid."""
+    found = compare_runs([grid(tmp_path / "a", "xy", noise), grid(tmp_path / "bb", "zw", noise)])
+    assert len(found.differences) == 6
+    both = [one_cell(tmp_path / name, 0.5 + noise[i]) for i, name in enumerate("cd")]
+    assert len(compare_runs([tmp_path / "a", *both]).differences) == 6
+    assert "each cell" not in " ".join(found.notes)
+
+
 def test_a_value_that_is_no_mean_of_its_scores_has_no_interval_over_seeds(tmp_path, noise):
     cells = [
         ({"seed": seed}, {"accuracy": (figure(0.4), trials(0.8 + noise[seed]))}) for seed in (0, 1)
@@ -301,7 +339,7 @@ def test_what_differs_in_the_recipes_and_beyond(tmp_path, noise):
     asked = [*BASE["metrics"], {"name": "kappa", "params": {}, "label": "kappa"}]
     changes = {"encoder": encoder, "summary": "says nothing", "seed": 3, "metrics": asked}
     changes |= {"published": [{"metric": "kappa", "value": 0.5}], "analyses": [{"name": "spread"}]}
-    changes |= {"tuned": ["encoder.train.lr"]}
+    changes |= {"tuned": ["encoder.train.lr"], "given": ["encoder.train.epochs"]}
     other = one_cell(tmp_path / "b", 0.5 + noise[1], changes=changes)
     for folder, torch, code in ((one, "2.1", "c0de"), (other, "2.2", "0dd")):
         about = {"versions": {"torch": torch, "numpy": "2"}, "code": code, "datasets": {}}

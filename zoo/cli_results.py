@@ -114,7 +114,8 @@ def compare(runs: tuple[Path, ...], metrics: tuple[str, ...], as_json: bool) -> 
     """Hold runs against each other: figures, differences on the same trials, recipes.
 
     Each RUN is a run folder and all that is needed. The cells of a grid count singly, so one
-    folder may do; seeds of a cell are averaged. "Better" is said only where it is supported.
+    folder may do; seeds of a cell are averaged. In several runs of one grid each cell is compared
+    with its namesakes. "Better" is said only where it is supported.
 
     \b
     zoo compare runs/paper/20260102-101500-0a1b2c3d runs/latest

@@ -17,7 +17,8 @@ def compare_runs(folders: Sequence[Path | str], metrics: Sequence[str] = ()) -> 
     ----------
     folders : sequence of Path
         Run folders; links such as ``runs/latest`` are followed. Cells that differ in their seed
-        alone are one setting; all settings of all folders are compared with one another.
+        alone are one setting; all settings of all folders are compared with one another, of
+        folders of one grid each setting with its namesakes.
     metrics : sequence of str, optional
         As results call them; left out: all.
 

@@ -1,7 +1,11 @@
-"""Paired differences: every two settings on the same trials, Holm over all of them."""
+"""Paired differences of settings on the same trials, Holm over all of them.
+
+Every two are compared; of runs of one grid each cell and its namesakes.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -21,6 +25,10 @@ MOST = 1000
 _TOO_MANY = (
     f"more than {MOST} differences are not begun: none could be supported. Compare fewer cells, or "
     "fewer metrics with --metric NAME"
+)
+_NAMESAKES = (
+    "each cell is compared with those of its place in the other runs; name one run alone to "
+    "compare its cells with one another"
 )
 _OLD = (
     " cannot be paired: made before run folders kept scores by trial. Run the recipe again; what "
@@ -71,7 +79,7 @@ class _Notes:
 def differences(
     settings: Sequence[Setting], labels: Sequence[str]
 ) -> tuple[list[Difference], list[str]]:
-    """Return the difference of every two settings in every metric, and why others are lacking.
+    """Return the differences of settings in every metric, and why others are lacking.
 
     Trials are matched by their ids. Two settings that were not tested on exactly the same trials
     are not paired, nor is a metric whose parameters in the recipes are not the same. Where all
@@ -83,10 +91,13 @@ def differences(
         if not setting.keeps_scores:
             notes.add("", setting.name, _OLD)
     named = {setting.name: setting for setting in settings}
+    asked = _asked(settings, notes)
     pairs: dict[tuple[str, str, str], tuple[pd.DataFrame, pd.DataFrame]] = {}
     for label in labels:
         tables = _tables([s for s in settings if s.keeps_scores], label, notes)
-        for a, b in combinations(tables, 2):
+        for a, b in asked:
+            if a not in tables or b not in tables:
+                continue
             pair = tables[a], tables[b]
             if _can_be_paired(named[a], named[b], label, pair, notes):
                 pairs[label, a, b] = pair
@@ -97,6 +108,24 @@ def differences(
         _difference(label, (a, b), one, _higher_is_better(named[a], label), pair[0])
         for ((label, a, b), pair), one in zip(pairs.items(), found, strict=True)
     ], notes.lines()
+
+
+def _asked(settings: Sequence[Setting], notes: _Notes) -> list[tuple[str, str]]:
+    """Return who is compared with whom: every two, or cells of one place in the grids of all runs.
+
+    Twice the same grid is 2 x 16 settings, for example: of 496 pairs, 16 are asked for.
+    """
+    places: dict[str, list[Setting]] = {}
+    for setting in settings:
+        places.setdefault(json.dumps(setting.coords, sort_keys=True), []).append(setting)
+    shared = [group for group in places.values() if len(group) > 1 and group[0].coords]
+    if {s.folder for group in shared for s in group} != {s.folder for s in settings}:
+        return list(combinations([setting.name for setting in settings], 2))
+    notes.add(_NAMESAKES, "")
+    for group in places.values():
+        if group not in shared:
+            notes.add("in one run only, so they stand in the table only: ", group[0].name)
+    return [(a.name, b.name) for group in shared for a, b in combinations(group, 2)]
 
 
 def _can_be_paired(

@@ -9,7 +9,7 @@ from typing import Any
 from zoo.compare.settings import STAMP, Setting
 
 #: What of a recipe changes no figure.
-_SAID = ("schema", "name", "summary", "sources", "published", "analyses", "tuned")
+_SAID = ("schema", "name", "summary", "sources", "published", "analyses", "tuned", "given")
 #: Stands for "not there", which null is not.
 _ABSENT = object()
 

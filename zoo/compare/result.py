@@ -22,7 +22,7 @@ class RunComparison:
     figures : dict
         Metric -> setting's name -> figure; None where the setting was not asked for it.
     differences : list of Difference
-        Of every two settings with the same test trials; p after Holm over all of them.
+        Of settings with the same test trials; p after Holm over all of them.
     notes : list of str
         What could not be paired, and what to keep in mind.
     recipes : list of Change
