@@ -123,7 +123,7 @@ def _asked(settings: Sequence[Setting], notes: _Notes) -> list[tuple[str, str]]:
         return list(combinations([setting.name for setting in settings], 2))
     notes.add(_NAMESAKES, "")
     for group in places.values():
-        if group not in shared:
+        if len(group) == 1:
             notes.add("in one run only, so they stand in the table only: ", group[0].name)
     return [(a.name, b.name) for group in shared for a, b in combinations(group, 2)]
 
